@@ -12,7 +12,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let root = "../../proto";
     println!("cargo:rerun-if-changed={root}");
     let descriptors = protox::compile(FILES.map(|file| format!("{root}/{file}")), [root])?;
-    let out = std::path::PathBuf::from(std::env::var("OUT_DIR")?);
+    let out = std::path::PathBuf::from(std::env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
     std::fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
 
     let mut prost = tonic_prost_build::Config::new();

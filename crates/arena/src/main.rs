@@ -1,2 +1,24 @@
-//! arena
-fn main() {}
+//! `arena`, the one binary of the platform. Parses the command line, runs one subcommand and turns its end into an exit
+//! code; decides nothing else.
+
+mod cli;
+mod events;
+mod health;
+mod probe;
+mod role_process;
+mod roles;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    match cli::Cli::parse().run() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

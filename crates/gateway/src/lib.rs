@@ -1,1 +1,28 @@
-//! gateway
+//! The gateway: the public HTTP API. Owns players and the ledger (schema `gateway`); matches, statistics and the event
+//! log are their owners', asked over gRPC. Never touches another service's tables.
+
+mod app;
+mod config;
+mod domain;
+mod http;
+mod metrics;
+mod service;
+mod store;
+mod tasks;
+
+pub use app::App;
+pub use config::{AuthMode, Config};
+
+mod embedded {
+    refinery::embed_migrations!("migrations");
+}
+
+const SCHEMA: &str = "gateway";
+
+/// The migrations of schema `gateway`.
+///
+/// # Errors
+/// [`battlearena_storage::MigrateError::Apply`] for a migration whose name refinery does not take.
+pub fn migrator() -> Result<battlearena_storage::Migrator, battlearena_storage::MigrateError> {
+    battlearena_storage::Migrator::new(SCHEMA, &embedded::migrations::runner())
+}

@@ -1,1 +1,14 @@
-//! runtime
+//! The process around a service: named tasks, deadlines, stop signals, readiness and limits. Knows nothing of ours.
+
+pub mod deadline;
+mod limits;
+mod readiness;
+pub mod signals;
+mod tasks;
+
+pub use deadline::Deadline;
+pub use limits::raise_open_file_limit;
+pub use readiness::{CheckResult, Readiness, Report};
+pub use signals::stop_requested;
+pub use tasks::{StillRunning, Tasks};
+pub use tokio_util::sync::CancellationToken;

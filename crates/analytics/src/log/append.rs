@@ -1,0 +1,148 @@
+//! Appending: one transaction stores a batch, moves the end of the log and the position of the source.
+
+use battlearena_proto::events::{Event, OutboxEvent, OutboxPosition, SystemEventRecorded, event::Body};
+use battlearena_proto::{Failure, timestamp_from_wire, timestamp_to_wire};
+use battlearena_storage::StorageError;
+use battlearena_storage::idempotency::{Answers, IdempotencyKey, fingerprint};
+use battlearena_telemetry::trace::current_traceparent;
+use jiff::Timestamp;
+
+use super::EventLog;
+use crate::domain::check_system_event;
+use crate::store::events::{self, API};
+use crate::{SCHEMA, store};
+
+/// Events in one call at most.
+const BATCH: usize = 2000;
+
+/// First answers of recorded events.
+static RECORDED: Answers = Answers::new(SCHEMA, "record");
+
+/// What became of a batch.
+pub(crate) struct Appended {
+    pub(crate) acknowledged: OutboxPosition,
+    pub(crate) duplicates: usize,
+}
+
+impl EventLog {
+    /// Stores those events of a batch that the log does not have yet.
+    pub(crate) async fn append(&self, source: &str, batch: Vec<OutboxEvent>) -> Result<Appended, Failure> {
+        let batch = check(source, batch)?;
+        let Some((through, _)) = batch.last() else {
+            return Err(Failure::invalid("events", "must not be empty"));
+        };
+        let through = *through;
+        let length = batch.len();
+        let _one_at_a_time = self.appending.lock().await;
+        let mut connection = self.database.connection().await?;
+        let transaction = connection.begin().await?;
+        let session = transaction.session();
+        let last = events::lock_head(session).await?;
+        // Read after the lock is held, in a snapshot of its own: what another append wrote is seen.
+        let known = events::source_position(session, source).await?;
+        let fresh = batch.into_iter().filter(|(position, _)| order(position) > order(&known));
+        let fresh: Vec<_> = fresh.zip(last + 1..).map(|((_, event), offset)| Event { offset, ..event }).collect();
+        let duplicates = length - fresh.len();
+        self.metrics.duplicates(duplicates as u64);
+        if let Some(newest) = fresh.last() {
+            events::insert(session, source, &fresh).await?;
+            events::move_head(session, newest.offset).await?;
+            events::move_source(session, source, &through).await?;
+            transaction.commit().await?;
+            self.count(&fresh);
+            self.committed(fresh);
+        } else {
+            transaction.rollback().await?;
+        }
+        let acknowledged = if order(&through) > order(&known) { through } else { known };
+        Ok(Appended { acknowledged, duplicates })
+    }
+
+    /// Stores one event that somebody posted and returns its offset. A retry with the same key gets the first answer.
+    pub(crate) async fn record(
+        &self,
+        event: SystemEventRecorded,
+        key: Option<IdempotencyKey>,
+    ) -> Result<i64, Failure> {
+        check_system_event(&event)?;
+        let asked = fingerprint(&event);
+        let _one_at_a_time = self.appending.lock().await;
+        let mut connection = self.database.connection().await?;
+        let transaction = connection.begin().await?;
+        let session = transaction.session();
+        if let Some(key) = &key
+            && let Some(offset) = RECORDED.recall(session, key, asked).await?
+        {
+            transaction.rollback().await?;
+            return Ok(offset);
+        }
+        let offset = events::lock_head(session).await? + 1;
+        let event = Event {
+            offset,
+            source: API.to_owned(),
+            occurred_at: Some(timestamp_to_wire(Timestamp::now())),
+            traceparent: current_traceparent().unwrap_or_default(),
+            body: Some(Body::SystemEventRecorded(event)),
+        };
+        events::insert(session, API, std::slice::from_ref(&event)).await?;
+        events::move_head(session, offset).await?;
+        if let Some(key) = &key {
+            RECORDED.remember(session, key, asked, &offset).await?;
+        }
+        transaction.commit().await?;
+        let events = vec![event];
+        self.count(&events);
+        self.committed(events);
+        Ok(offset)
+    }
+
+    /// How far a source was taken over.
+    pub(crate) async fn source_position(&self, source: &str) -> Result<OutboxPosition, StorageError> {
+        let connection = self.database.connection().await?;
+        store::events::source_position(connection.session(), source).await
+    }
+
+    fn count(&self, events: &[Event]) {
+        let now = Timestamp::now();
+        for event in events {
+            let Some(body) = &event.body else { continue };
+            let occurred = timestamp_from_wire(event.occurred_at).unwrap_or(now);
+            self.metrics.stored(&event.source, body.kind(), now.duration_since(occurred));
+        }
+    }
+}
+
+/// Positions compare by incarnation, transaction and sequence.
+fn order(position: &OutboxPosition) -> (i64, i64, i64) {
+    (position.incarnation, position.transaction, position.sequence)
+}
+
+fn check(source: &str, batch: Vec<OutboxEvent>) -> Result<Vec<(OutboxPosition, Event)>, Failure> {
+    let is_name = |byte: u8| byte.is_ascii_lowercase() || byte == b'_' || byte == b'-';
+    if source.is_empty() || source.len() > 32 || source == API || !source.bytes().all(is_name) {
+        let message = "must be 1 to 32 lower-case letters, and not the name of the API";
+        return Err(Failure::invalid("source", message));
+    }
+    if batch.len() > BATCH {
+        return Err(Failure::invalid("events", format!("must be 1 to {BATCH}, not {}", batch.len())));
+    }
+    let mut before = (0, 0, 0);
+    let mut checked = Vec::with_capacity(batch.len());
+    for (index, OutboxEvent { position, event }) in batch.into_iter().enumerate() {
+        let field = |name: &str| format!("events[{index}].{name}");
+        let position = position.ok_or_else(|| Failure::invalid(field("position"), "is missing"))?;
+        if order(&position) <= before {
+            return Err(Failure::invalid(field("position"), "must be greater than the one before"));
+        }
+        before = order(&position);
+        let event = event.ok_or_else(|| Failure::invalid(field("event"), "is missing"))?;
+        if event.body.is_none() {
+            return Err(Failure::invalid(field("event.body"), "is missing"));
+        }
+        if timestamp_from_wire(event.occurred_at).is_none() {
+            return Err(Failure::invalid(field("event.occurred_at"), "is missing or not a time"));
+        }
+        checked.push((position, Event { source: source.to_owned(), ..event }));
+    }
+    Ok(checked)
+}

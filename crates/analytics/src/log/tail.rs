@@ -1,0 +1,87 @@
+//! The last events of the log in memory: a run of offsets without a gap.
+
+use std::collections::VecDeque;
+
+use battlearena_proto::events::Event;
+
+/// How many events are kept: some seconds of a busy platform.
+const KEPT: usize = 8192;
+
+/// The last events.
+pub(super) struct Tail {
+    events: VecDeque<Event>,
+}
+
+impl Tail {
+    pub(super) fn new() -> Self {
+        Self { events: VecDeque::new() }
+    }
+
+    /// Adds events that were appended. After a gap (another replica appended in between) the run begins anew.
+    pub(super) fn push(&mut self, events: Vec<Event>) {
+        for event in events {
+            match self.events.back() {
+                Some(last) if event.offset <= last.offset => continue,
+                Some(last) if event.offset > last.offset + 1 => self.events.clear(),
+                _ => {}
+            }
+            if self.events.len() == KEPT {
+                self.events.pop_front();
+            }
+            self.events.push_back(event);
+        }
+    }
+
+    /// The next events after an offset; `None` when the run does not contain the first of them.
+    pub(super) fn after(&self, offset: i64, limit: usize) -> Option<Vec<Event>> {
+        let first = self.events.front()?.offset;
+        let skip = usize::try_from(offset + 1 - first).ok()?;
+        if skip >= self.events.len() {
+            return None;
+        }
+        Some(self.events.iter().skip(skip).take(limit).cloned().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn events(offsets: std::ops::RangeInclusive<i64>) -> Vec<Event> {
+        offsets.map(|offset| Event { offset, ..Event::default() }).collect()
+    }
+
+    fn offsets(events: Option<Vec<Event>>) -> Option<Vec<i64>> {
+        events.map(|events| events.iter().map(|event| event.offset).collect())
+    }
+
+    #[test]
+    fn a_reader_that_keeps_up_reads_from_memory() {
+        let mut tail = Tail::new();
+        tail.push(events(5..=7));
+        tail.push(events(8..=9));
+        assert_eq!(offsets(tail.after(4, 2)), Some(vec![5, 6]));
+        assert_eq!(offsets(tail.after(7, 100)), Some(vec![8, 9]));
+        assert_eq!(offsets(tail.after(9, 100)), None);
+        assert_eq!(offsets(tail.after(3, 100)), None);
+    }
+
+    #[test]
+    fn a_gap_begins_the_run_anew() {
+        let mut tail = Tail::new();
+        tail.push(events(1..=3));
+        tail.push(events(7..=8));
+        assert_eq!(offsets(tail.after(3, 100)), None);
+        assert_eq!(offsets(tail.after(6, 100)), Some(vec![7, 8]));
+        tail.push(events(4..=6));
+        assert_eq!(offsets(tail.after(6, 100)), Some(vec![7, 8]));
+    }
+
+    #[test]
+    fn old_events_are_forgotten() {
+        let mut tail = Tail::new();
+        tail.push(events(1..=KEPT as i64 + 10));
+        assert_eq!(offsets(tail.after(9, 1)), None);
+        assert_eq!(offsets(tail.after(10, 1)), Some(vec![11]));
+    }
+}

@@ -1,0 +1,57 @@
+//! The use cases: statistics, totals, ranks. Answered from the read models and from what is held in memory.
+
+mod live;
+mod stats;
+
+use std::sync::Arc;
+
+use battlearena_proto::Failure;
+use battlearena_storage::Database;
+
+pub(crate) use live::Live;
+pub(crate) use stats::{MatchStats, PlayerStats, RevenueStats};
+
+use crate::domain::Place;
+use crate::store::totals::{self, Total};
+use crate::tasks::READ_MODELS;
+
+/// What the use cases need. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Analytics {
+    pub(crate) database: Database,
+    pub(crate) live: Arc<Live>,
+}
+
+/// Totals as of one moment.
+pub(crate) struct Totals {
+    pub(crate) offset: i64,
+    pub(crate) head: i64,
+    pub(crate) rows: Vec<Total>,
+}
+
+impl Analytics {
+    /// Everything that was ever counted.
+    #[tracing::instrument(name = "get_totals", skip_all)]
+    pub(crate) async fn totals(&self) -> Result<Totals, Failure> {
+        let (offset, head, rows) = totals::read(&self.database, READ_MODELS).await?;
+        Ok(Totals { offset, head, rows })
+    }
+
+    /// The players with the most points.
+    #[tracing::instrument(name = "get_leaderboard", skip_all)]
+    pub(crate) fn leaderboard(&self, limit: i32) -> Result<Vec<Place>, Failure> {
+        match usize::try_from(limit) {
+            Ok(limit @ 1..=100) => Ok(self.live.read()?.board.top(limit)),
+            _ => Err(Failure::invalid("limit", format!("must be 1 to 100, not {limit}"))),
+        }
+    }
+
+    /// One player's place.
+    #[tracing::instrument(name = "get_player_rank", skip_all, fields(player.id = player_id))]
+    pub(crate) fn rank(&self, player_id: i64) -> Result<Place, Failure> {
+        let place = self.live.read()?.board.place(player_id);
+        place.ok_or_else(|| {
+            Failure::not_found(format!("the log has not told of player {player_id}")).with_field("player_id")
+        })
+    }
+}

@@ -1,0 +1,76 @@
+//! The subcommands. `--help` of each is the reference of its settings.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::health::HealthSettings;
+use crate::roles::{self, Role};
+use crate::up::UpSettings;
+
+/// BattleArena, a multiplayer game backend.
+#[derive(Debug, Parser)]
+#[command(name = "arena", version, propagate_version = true, max_term_width = 110)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the whole platform on this machine: PostgreSQL, every service and, if wanted, traffic.
+    Up(Box<UpSettings>),
+    /// Run the gateway: accounts, store and the HTTP API.
+    Gateway(Box<roles::Gateway>),
+    /// Run the match service: matches, participants and points.
+    Match(Box<roles::Match>),
+    /// Run analytics: the event log, statistics and the leaderboard.
+    Analytics(Box<roles::Analytics>),
+    /// Play realistic traffic against a running platform.
+    Simulate(Box<roles::Simulate>),
+    /// Bring the database to the newest schema. Nothing else changes schemas.
+    Migrate(Box<roles::Migrate>),
+    /// Ask a service whether it is ready: exit code 0 if so, 1 if not.
+    Health(HealthSettings),
+}
+
+impl Cli {
+    /// Runs the chosen subcommand to its end.
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        match self.command {
+            Command::Up(settings) => crate::up::run(*settings),
+            Command::Gateway(process) => process.run(Role::Gateway.name(), roles::gateway),
+            Command::Match(process) => process.run(Role::Match.name(), roles::matches),
+            Command::Analytics(process) => process.run(Role::Analytics.name(), roles::analytics),
+            Command::Simulate(process) => process.run("simulator", roles::simulate),
+            Command::Migrate(process) => process.run("migrate", roles::migrate),
+            Command::Health(settings) => crate::health::run(&settings),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_setting_is_documented_and_has_an_environment_name() {
+        for command in Cli::command().get_subcommands() {
+            for argument in
+                command.get_arguments().filter(|a| !["help", "version"].contains(&a.get_id().as_str()))
+            {
+                let name = format!("{} --{}", command.get_name(), argument.get_id());
+                assert!(argument.get_help().is_some(), "{name} has no help");
+                // What to ask and whom to ask is decided at each call.
+                assert!(argument.get_env().is_some() || command.get_name() == "health", "{name} has no env");
+            }
+        }
+    }
+}

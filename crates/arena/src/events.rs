@@ -1,0 +1,1 @@
+//! `arena events`: what could not be applied, and read models made anew.

@@ -1,0 +1,207 @@
+//! The roles: what each one is called, where it listens, how it is configured by environment, and the only calls from
+//! this crate into the services.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use battlearena_runtime::CancellationToken;
+use battlearena_storage::{Migrator, migrate as migrate_database};
+use clap::{Args, ValueEnum};
+
+use crate::probe::url;
+use crate::role_process::RoleProcess;
+
+pub(crate) use battlearena_gateway::AuthMode;
+pub(crate) use battlearena_simulator::Mode;
+
+/// `arena gateway`.
+pub(crate) type Gateway = RoleProcess<battlearena_gateway::Config>;
+/// `arena match`.
+pub(crate) type Match = RoleProcess<battlearena_match::Config>;
+/// `arena analytics`.
+pub(crate) type Analytics = RoleProcess<battlearena_analytics::Config>;
+/// `arena simulate`.
+pub(crate) type Simulate = RoleProcess<battlearena_simulator::Config>;
+/// `arena migrate`.
+pub(crate) type Migrate = RoleProcess<MigrateSettings>;
+
+/// A service of the platform.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Role {
+    /// Accounts, store and the HTTP API.
+    Gateway,
+    /// Matches, participants and points.
+    Match,
+    /// The event log and what it adds up to.
+    Analytics,
+}
+
+/// Where the services listen. Port 0 is not useful here: nobody could be told.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Addresses {
+    /// Where the gateway serves its HTTP API, health and metrics: address and port.
+    #[arg(long, env = "ARENA_GATEWAY_HTTP", default_value = "127.0.0.1:8000", value_name = "ADDRESS")]
+    pub(crate) gateway_http: SocketAddr,
+    /// Where the match service serves health and metrics: address and port.
+    #[arg(long, env = "ARENA_MATCH_HTTP", default_value = "127.0.0.1:8006", value_name = "ADDRESS")]
+    pub(crate) match_http: SocketAddr,
+    /// Where the match service serves gRPC: address and port.
+    #[arg(long, env = "ARENA_MATCH_GRPC", default_value = "127.0.0.1:9006", value_name = "ADDRESS")]
+    pub(crate) match_grpc: SocketAddr,
+    /// Where analytics serves health and metrics: address and port.
+    #[arg(long, env = "ARENA_ANALYTICS_HTTP", default_value = "127.0.0.1:8004", value_name = "ADDRESS")]
+    pub(crate) analytics_http: SocketAddr,
+    /// Where analytics serves gRPC: address and port.
+    #[arg(long, env = "ARENA_ANALYTICS_GRPC", default_value = "127.0.0.1:9004", value_name = "ADDRESS")]
+    pub(crate) analytics_grpc: SocketAddr,
+}
+
+/// One address that a service needs.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    /// Whose it is.
+    pub(crate) role: Role,
+    /// The setting that moves it.
+    pub(crate) flag: &'static str,
+    /// The address.
+    pub(crate) address: SocketAddr,
+    /// What it is good for, for people.
+    pub(crate) purpose: &'static str,
+    /// Whether it speaks gRPC, and HTTP otherwise.
+    pub(crate) grpc: bool,
+}
+
+impl Role {
+    /// In the order in which they start: whoever is called comes before its callers.
+    pub(crate) const START_ORDER: [Self; 3] = [Self::Analytics, Self::Match, Self::Gateway];
+
+    /// The subcommand, the name in logs and traces, and the name of the log file.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Gateway => "gateway",
+            Self::Match => "match",
+            Self::Analytics => "analytics",
+        }
+    }
+
+    /// Where it serves health and metrics.
+    pub(crate) fn http(self, addresses: &Addresses) -> SocketAddr {
+        match self {
+            Self::Gateway => addresses.gateway_http,
+            Self::Match => addresses.match_http,
+            Self::Analytics => addresses.analytics_http,
+        }
+    }
+
+    /// The settings of its process besides the database.
+    pub(crate) fn environment(self, addresses: &Addresses, auth: AuthMode) -> Vec<(&'static str, String)> {
+        let analytics = url(addresses.analytics_grpc, "");
+        match self {
+            Self::Gateway => vec![
+                ("ARENA_GATEWAY_HTTP", addresses.gateway_http.to_string()),
+                ("ARENA_GATEWAY_AUTH", word(auth)),
+                ("ARENA_GATEWAY_MATCH_URL", url(addresses.match_grpc, "")),
+                ("ARENA_GATEWAY_ANALYTICS_URL", analytics.clone()),
+                ("ARENA_EVENT_LOG_URL", analytics),
+            ],
+            Self::Match => vec![
+                ("ARENA_MATCH_HTTP", addresses.match_http.to_string()),
+                ("ARENA_MATCH_GRPC", addresses.match_grpc.to_string()),
+                ("ARENA_EVENT_LOG_URL", analytics),
+            ],
+            Self::Analytics => vec![
+                ("ARENA_ANALYTICS_HTTP", addresses.analytics_http.to_string()),
+                ("ARENA_ANALYTICS_GRPC", addresses.analytics_grpc.to_string()),
+            ],
+        }
+    }
+}
+
+impl Addresses {
+    /// Every address that the platform needs, the most interesting first.
+    pub(crate) fn listeners(&self) -> [Listener; 5] {
+        let Self { gateway_http, match_http, match_grpc, analytics_http, analytics_grpc } = *self;
+        let listener = |role, flag, address, grpc, purpose| Listener { role, flag, address, purpose, grpc };
+        [
+            listener(Role::Gateway, "--gateway-http", gateway_http, false, "the game's API; /docs shows it"),
+            listener(Role::Match, "--match-grpc", match_grpc, true, "matches, for game servers"),
+            listener(Role::Match, "--match-http", match_http, false, "health and metrics"),
+            listener(Role::Analytics, "--analytics-grpc", analytics_grpc, true, "event log and statistics"),
+            listener(Role::Analytics, "--analytics-http", analytics_http, false, "health and metrics"),
+        ]
+    }
+}
+
+/// The settings of the simulator's process.
+pub(crate) fn simulator_environment(addresses: &Addresses, mode: Mode) -> Vec<(&'static str, String)> {
+    vec![
+        ("ARENA_SIMULATE_URL", url(addresses.gateway_http, "")),
+        ("ARENA_SIMULATE_ANALYTICS", url(addresses.analytics_grpc, "")),
+        ("ARENA_SIMULATE_MODE", word(mode)),
+    ]
+}
+
+/// The word that the command line has for a choice.
+fn word(choice: impl ValueEnum) -> String {
+    // Only a choice that is hidden from the command line has no word, and none is.
+    choice.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+}
+
+/// Settings of `arena migrate`.
+#[derive(Debug, Args)]
+pub(crate) struct MigrateSettings {
+    /// PostgreSQL connection string or URL (libpq's form; secrets belong into the environment, not into argv).
+    #[arg(long, env = "ARENA_DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    pub(crate) database_url: String,
+}
+
+/// The schema of every service.
+pub(crate) fn migrators() -> anyhow::Result<Vec<Migrator>> {
+    Ok(vec![
+        battlearena_gateway::migrator()?,
+        battlearena_match::migrator()?,
+        battlearena_analytics::migrator()?,
+    ])
+}
+
+/// Brings every schema to its newest version.
+pub(crate) async fn migrate(settings: MigrateSettings, _: CancellationToken) -> anyhow::Result<ExitCode> {
+    migrate_database(&settings.database_url, &migrators()?).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs the gateway.
+pub(crate) async fn gateway(
+    config: battlearena_gateway::Config,
+    stop: CancellationToken,
+) -> anyhow::Result<ExitCode> {
+    battlearena_gateway::App::build(config).await?.run(stop).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs the match service.
+pub(crate) async fn matches(
+    config: battlearena_match::Config,
+    stop: CancellationToken,
+) -> anyhow::Result<ExitCode> {
+    battlearena_match::App::build(config).await?.run(stop).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs analytics.
+pub(crate) async fn analytics(
+    config: battlearena_analytics::Config,
+    stop: CancellationToken,
+) -> anyhow::Result<ExitCode> {
+    battlearena_analytics::App::build(config).await?.run(stop).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Plays traffic, and fails when its check does.
+pub(crate) async fn simulate(
+    config: battlearena_simulator::Config,
+    stop: CancellationToken,
+) -> anyhow::Result<ExitCode> {
+    let outcome = battlearena_simulator::run(config, stop).await?;
+    Ok(if outcome.held() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

@@ -1,0 +1,150 @@
+//! Everything that `arena up` runs, and the order of it: PostgreSQL, the services with their callees first, traffic; and
+//! backwards at the end.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use battlearena_runtime::CancellationToken;
+use battlearena_storage::cluster::{Cluster, SUPERUSER};
+
+use super::child::RoleProgram;
+use super::console::Console;
+use super::postgres::Postgres;
+use super::supervise::{House, Program as _, Supervised};
+use super::table::Table;
+use super::{UpSettings, place, ports};
+use crate::probe::{Probe, url};
+use crate::roles::{self, Addresses, MigrateSettings, Mode, Role};
+
+/// What runs so far.
+pub(super) struct Fleet {
+    house: House,
+    /// In the order of their start.
+    running: Vec<Supervised>,
+    cluster: Option<Arc<Cluster>>,
+}
+
+/// The database that the services use.
+struct Database {
+    url: String,
+    logs: PathBuf,
+}
+
+/// The database in the private cluster.
+const DATABASE: &str = "battlearena";
+
+/// How long a service may take to answer whether it is ready.
+const PROBE: Duration = Duration::from_secs(2);
+
+impl Fleet {
+    /// Nothing runs yet.
+    pub(super) fn new(console: Console, hurry: CancellationToken) -> Self {
+        Self { house: House { console, hurry, restarts: Arc::default() }, running: Vec::new(), cluster: None }
+    }
+
+    /// How many times anything was started again.
+    pub(super) fn restarts(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.house.restarts)
+    }
+
+    /// Starts everything and waits until it is ready. Returns what to tell the operator. When it fails or is dropped,
+    /// what has been started keeps running until [`Fleet::drain`].
+    pub(super) async fn start(&mut self, settings: &UpSettings) -> anyhow::Result<String> {
+        let addresses = &settings.addresses;
+        ports::check(&addresses.listeners())?;
+        let database = match &settings.database_url {
+            Some(url) => Database { url: url.clone(), logs: place::logs(settings)? },
+            None => self.start_postgres(settings).await?,
+        };
+        let migrate = MigrateSettings { database_url: database.url.clone() };
+        roles::migrate(migrate, CancellationToken::new()).await.context("cannot migrate the database")?;
+        let probe = Probe::new(PROBE)?;
+        for role in Role::START_ORDER {
+            self.start_service(role, settings, &database, &probe).await?;
+        }
+        if let Some(mode) = settings.simulate {
+            self.start_simulator(addresses, mode, database.logs.clone()).await?;
+        }
+        Ok(report(addresses, self.cluster.as_deref(), &database))
+    }
+
+    /// Stops everything, each in order: what calls before what is called.
+    pub(super) async fn drain(mut self) {
+        while let Some(program) = self.running.pop() {
+            program.stop().await;
+        }
+        // In a hurry, the guard cleans up without us.
+        if !self.house.hurry.is_cancelled()
+            && let Some(cluster) = self.cluster.take().and_then(Arc::into_inner)
+            && let Err(error) = cluster.close().await
+        {
+            self.house.console.say(&error.to_string());
+        }
+    }
+
+    async fn start_postgres(&mut self, settings: &UpSettings) -> anyhow::Result<Database> {
+        let cluster = Arc::new(Cluster::create_or_open(place::cluster_settings(settings)?).await?);
+        self.cluster = Some(Arc::clone(&cluster));
+        let running = cluster.start().await?;
+        let url = running.create_database(DATABASE).await?;
+        let logs = cluster.logs();
+        self.running.push(Supervised::keep(Postgres(cluster), running, self.house.clone()));
+        Ok(Database { url, logs })
+    }
+
+    async fn start_service(
+        &mut self,
+        role: Role,
+        settings: &UpSettings,
+        database: &Database,
+        probe: &Probe,
+    ) -> anyhow::Result<()> {
+        let mut environment = role.environment(&settings.addresses, settings.auth);
+        environment.push(("ARENA_DATABASE_URL", database.url.clone()));
+        let (name, logs) = (role.name(), database.logs.clone());
+        let mut program = RoleProgram { name, subcommand: name, environment, logs };
+        let mut process = program.start().await?;
+        process.ready(probe, &url(role.http(&settings.addresses), "/readyz")).await?;
+        self.running.push(Supervised::keep(program, process, self.house.clone()));
+        Ok(())
+    }
+
+    async fn start_simulator(
+        &mut self,
+        addresses: &Addresses,
+        mode: Mode,
+        logs: PathBuf,
+    ) -> anyhow::Result<()> {
+        let environment = roles::simulator_environment(addresses, mode);
+        let mut program = RoleProgram { name: "simulator", subcommand: "simulate", environment, logs };
+        let process = program.start().await?;
+        self.running.push(Supervised::keep(program, process, self.house.clone()));
+        Ok(())
+    }
+}
+
+fn report(addresses: &Addresses, cluster: Option<&Cluster>, database: &Database) -> String {
+    let mut table = Table::new(["what", "address", "what it is for"]);
+    for listener in addresses.listeners() {
+        let kind = if listener.grpc { "gRPC" } else { "HTTP" };
+        let address = url(listener.address, "");
+        table.row([format!("{} {kind}", listener.role.name()), address, listener.purpose.to_owned()]);
+    }
+    // An operator's own connection string may hold a password.
+    let (psql, purpose) = cluster.map_or_else(
+        || ("as --database-url says".to_owned(), "your database"),
+        |cluster| {
+            let sockets = cluster.sockets().display();
+            (format!("psql -h {sockets} -U {SUPERUSER} {DATABASE}"), "the database, on this machine only")
+        },
+    );
+    table.row(["postgresql".to_owned(), psql, purpose.to_owned()]);
+    let logs = database.logs.display();
+    format!(
+        "BattleArena is up (process {}). Logs are in {logs}. Ctrl-C stops it.\n\n{table}",
+        std::process::id()
+    )
+}

@@ -1,0 +1,175 @@
+//! JSON bodies: the content type, the size, the syntax and the fields, in this order, each mistake with its own status
+//! and the last one with the name of the field.
+
+use actix_web::dev::Payload;
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::web::BytesMut;
+use actix_web::{FromRequest, HttpRequest};
+use battlearena_proto::{ErrorKind, Failure};
+use battlearena_telemetry::http::HttpFailure;
+use futures::StreamExt;
+use futures::future::LocalBoxFuture;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::error::Category;
+
+/// The largest body, in bytes.
+pub(super) const LARGEST: usize = 64 * 1024;
+
+/// How much of a body that is too large is read, in bytes, before the connection is given up: a client that is still
+/// sending would not see the answer.
+const READ_TO_ANSWER: usize = 1024 * 1024;
+
+/// A JSON body.
+#[derive(Debug)]
+pub(super) struct Body<T>(pub(super) T);
+
+impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
+    type Error = HttpFailure;
+    type Future = LocalBoxFuture<'static, Result<Self, HttpFailure>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let json = is_json(request);
+        let payload = payload.take();
+        Box::pin(async move {
+            if !json {
+                let message = "the content type must be application/json";
+                return Err(Failure::new(ErrorKind::UnsupportedMediaType, message).into());
+            }
+            let bytes = read(payload).await?;
+            Ok(Self(decode(&bytes)?))
+        })
+    }
+}
+
+fn is_json(request: &HttpRequest) -> bool {
+    let media_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    media_type == "application/json" || (media_type.starts_with("application/") && media_type.ends_with("+json"))
+}
+
+async fn read(mut payload: Payload) -> Result<BytesMut, Failure> {
+    let mut bytes = BytesMut::new();
+    let mut size = 0;
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| Failure::new(ErrorKind::Malformed, "the body ended too early"))?;
+        size += chunk.len();
+        if size <= LARGEST {
+            bytes.extend_from_slice(&chunk);
+        } else if size > READ_TO_ANSWER {
+            break;
+        }
+    }
+    if size > LARGEST {
+        return Err(Failure::new(ErrorKind::PayloadTooLarge, format!("the body must have at most {LARGEST} bytes")));
+    }
+    Ok(bytes)
+}
+
+fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
+    // Serde would take an array for an object, field by field.
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        return Err(match serde_json::from_slice::<IgnoredAny>(bytes) {
+            Ok(_) => Failure::new(ErrorKind::Invalid, "the body must be a JSON object"),
+            Err(error) => malformed(&error),
+        });
+    }
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| refused(&error))?;
+    json.end().map_err(|error| malformed(&error))?;
+    Ok(value)
+}
+
+fn refused(error: &serde_path_to_error::Error<serde_json::Error>) -> Failure {
+    let cause = error.inner();
+    let text = cause.to_string();
+    // A number such as 1e999 is JSON; that no field can hold it is the field's matter.
+    let too_large = text.starts_with("number out of range");
+    if cause.classify() != Category::Data && !too_large {
+        return malformed(cause);
+    }
+    let message: String = text.split(" at line ").next().unwrap_or_default().chars().take(200).collect();
+    match field_of(&error.path().to_string(), &message) {
+        Some(field) => Failure::invalid(field, message),
+        None => Failure::new(ErrorKind::Invalid, message),
+    }
+}
+
+/// Serde names a missing field in its text only, and the path is that of the object that should have it.
+fn field_of(path: &str, message: &str) -> Option<String> {
+    let path = if path == "." { "" } else { path };
+    let missing = message.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+    match (path, missing) {
+        ("", None) => None,
+        ("", Some(name)) => Some(name.to_owned()),
+        (path, None) => Some(path.to_owned()),
+        (path, Some(name)) => Some(format!("{path}.{name}")),
+    }
+}
+
+fn malformed(error: &serde_json::Error) -> Failure {
+    let (line, column) = (error.line(), error.column());
+    Failure::new(ErrorKind::Malformed, format!("the body is not JSON: line {line}, column {column}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    struct Order {
+        #[expect(dead_code, reason = "only its reading is of interest")]
+        amount: f64,
+        lines: Vec<Line>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    struct Line {
+        count: i32,
+    }
+
+    fn failure(body: &str) -> (ErrorKind, Option<String>) {
+        let failure = decode::<Order>(body.as_bytes()).unwrap_err();
+        (failure.kind(), failure.field().map(str::to_owned))
+    }
+
+    #[test]
+    fn good_bodies_are_read_and_unknown_fields_ignored() {
+        let order: Order = decode(br#" {"amount": 1, "lines": [{"count": 2}], "colour": "red"} "#).unwrap();
+        assert_eq!(order.lines[0].count, 2);
+    }
+
+    #[test]
+    fn what_is_not_json_is_malformed() {
+        for body in ["", "{", "amount=1", "[1,", "{\"amount\": 1} x", "{\"amount\": 1, \"lines\": [}", "\u{feff}{}"] {
+            assert_eq!(failure(body), (ErrorKind::Malformed, None), "{body:?}");
+        }
+        assert_eq!(decode::<Order>(b"{\"amount\": \"\xff\"}").unwrap_err().kind(), ErrorKind::Malformed);
+    }
+
+    #[test]
+    fn what_does_not_fit_names_the_field() {
+        let table = [
+            ("{}", Some("amount")),
+            (r#"{"amount": "1", "lines": []}"#, Some("amount")),
+            (r#"{"amount": null, "lines": []}"#, Some("amount")),
+            (r#"{"amount": 1e999, "lines": []}"#, Some("amount")),
+            (r#"{"amount": 1}"#, Some("lines")),
+            (r#"{"amount": 1, "lines": [{"count": 1}, {}]}"#, Some("lines[1].count")),
+            (r#"{"amount": 1, "lines": [{"count": 99999999999}]}"#, Some("lines[0].count")),
+            ("[1, []]", None),
+            ("null", None),
+            ("\"{}\"", None),
+        ];
+        for (body, field) in table {
+            assert_eq!(failure(body), (ErrorKind::Invalid, field.map(str::to_owned)), "{body}");
+        }
+    }
+
+    #[test]
+    fn an_answer_does_not_repeat_a_large_value() {
+        let body = format!(r#"{{"amount": "{}", "lines": []}}"#, "x".repeat(10_000));
+        assert!(decode::<Order>(body.as_bytes()).unwrap_err().message().len() <= 200);
+    }
+}

@@ -1,0 +1,212 @@
+//! The OpenAPI document: made of the attributes beside the handlers. A test holds it against the routes that are there.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use utoipa::openapi::{RefOr, response::Response};
+use utoipa::{IntoResponses, OpenApi, ToResponse, ToSchema};
+
+use super::{matches, pages, players, statistics, system_events, transactions};
+
+/// The API.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "BattleArena",
+        description = "Accounts, matches, store and statistics. Money is in US dollars with two decimals, times are \
+                       RFC 3339 in UTC, ids are integers from 1. Every answer carries `x-request-id`. Errors have one \
+                       shape. Unknown fields are ignored.",
+    ),
+    paths(
+        pages::welcome,
+        pages::openapi,
+        pages::docs,
+        pages::docs_file,
+        health,
+        livez,
+        readyz,
+        metrics,
+        statistics::players,
+        statistics::matches,
+        statistics::revenue,
+        statistics::leaderboard,
+        statistics::rank,
+        players::register,
+        players::log_in,
+        players::get,
+        matches::start,
+        matches::complete,
+        matches::crash,
+        matches::get,
+        matches::heartbeat,
+        matches::of_player,
+        transactions::create,
+        transactions::of_player,
+        system_events::record,
+    ),
+    components(
+        schemas(ErrorBody),
+        responses(
+            Malformed,
+            Forbidden,
+            NotFound,
+            Conflict,
+            PayloadTooLarge,
+            UnsupportedMediaType,
+            Invalid,
+            Internal,
+            Unavailable,
+            DeadlineExceeded
+        )
+    )
+)]
+pub(super) struct Document;
+
+/// The shape of every error.
+#[derive(Debug, Serialize, ToSchema)]
+#[expect(dead_code, reason = "describes what telemetry's error_response writes")]
+pub(super) struct ErrorBody {
+    /// What went wrong.
+    error: ErrorDetail,
+}
+
+/// What went wrong.
+#[derive(Debug, Serialize, ToSchema)]
+#[expect(dead_code, reason = "describes what telemetry's error_response writes")]
+pub(super) struct ErrorDetail {
+    /// From a closed list: malformed, forbidden, not_found, method_not_allowed, conflict, payload_too_large,
+    /// unsupported_media_type, invalid, internal, unavailable, deadline_exceeded.
+    #[schema(example = "invalid")]
+    code: String,
+    /// For people.
+    #[schema(example = "amount must have at most two decimals")]
+    message: String,
+    /// The field of the request that it is about.
+    #[schema(example = "amount")]
+    field: Option<String>,
+    /// Names the request in logs and traces; 32 hexadecimal digits.
+    #[schema(example = "0af7651916cd43dd8448eb211c80319c")]
+    request_id: String,
+}
+
+macro_rules! errors {
+    ($($name:ident = $status:literal, $code:literal, $message:literal, $description:literal;)+) => {
+        $(
+            #[doc = $description]
+            #[derive(ToResponse)]
+            #[response(
+                description = $description,
+                example = json!({"error": {"code": $code, "message": $message,
+                                           "request_id": "0af7651916cd43dd8448eb211c80319c"}})
+            )]
+            #[expect(dead_code, reason = "describes what telemetry's error_response writes")]
+            pub(super) struct $name(ErrorBody);
+
+            impl $name {
+                const STATUS: &'static str = $status;
+            }
+        )+
+    };
+}
+
+errors! {
+    Malformed = "400", "malformed", "the body is not JSON: line 1, column 2", "The request cannot be read.";
+    Forbidden = "403", "forbidden", "the account is not active", "Not allowed.";
+    NotFound = "404", "not_found", "no such player", "There is no such thing.";
+    Conflict = "409", "conflict", "the username is taken", "The state of things does not allow it.";
+    PayloadTooLarge = "413", "payload_too_large", "the body must have at most 65536 bytes", "The body is too large.";
+    UnsupportedMediaType = "415", "unsupported_media_type", "the content type must be application/json",
+        "The content type is not JSON.";
+    Invalid = "422", "invalid", "amount must have at most two decimals",
+        "A field is missing, of the wrong type or out of range; the error names it.";
+    Internal = "500", "internal", "internal error", "Our fault.";
+    Unavailable = "503", "unavailable", "the database is not available, try again",
+        "Something that the request needs is down.";
+    DeadlineExceeded = "504", "deadline_exceeded", "the time allowed for the request ran out",
+        "The time ran out; the change may have happened. Try again with the same idempotency key.";
+}
+
+/// What any request that asks another service or the database can fail with.
+pub(super) struct PeerErrors;
+
+/// What reading one thing can fail with.
+pub(super) struct ReadErrors;
+
+/// What a change can fail with.
+pub(super) struct ChangeErrors;
+
+type Responses = BTreeMap<String, RefOr<Response>>;
+
+fn named<R: for<'r> ToResponse<'r>>(status: &str) -> (String, RefOr<Response>) {
+    (status.to_owned(), utoipa::openapi::Ref::from_response_name(R::response().0).into())
+}
+
+impl IntoResponses for PeerErrors {
+    fn responses() -> Responses {
+        Responses::from([
+            named::<Internal>(Internal::STATUS),
+            named::<Unavailable>(Unavailable::STATUS),
+            named::<DeadlineExceeded>(DeadlineExceeded::STATUS),
+        ])
+    }
+}
+
+impl IntoResponses for ReadErrors {
+    fn responses() -> Responses {
+        let own = [named::<NotFound>(NotFound::STATUS), named::<Invalid>(Invalid::STATUS)];
+        PeerErrors::responses().into_iter().chain(own).collect()
+    }
+}
+
+impl IntoResponses for ChangeErrors {
+    fn responses() -> Responses {
+        let own = [
+            named::<Malformed>(Malformed::STATUS),
+            named::<Conflict>(Conflict::STATUS),
+            named::<PayloadTooLarge>(PayloadTooLarge::STATUS),
+            named::<UnsupportedMediaType>(UnsupportedMediaType::STATUS),
+        ];
+        ReadErrors::responses().into_iter().chain(own).collect()
+    }
+}
+
+macro_rules! operations {
+    ($($(#[$doc:meta])* $name:ident: $path:literal, $content:literal, $good:literal;)+) => {
+        $(
+            $(#[$doc])*
+            #[utoipa::path(
+                get, path = $path, tag = "operations",
+                responses((status = 200, description = $good, content_type = $content))
+            )]
+            #[expect(dead_code, reason = "describes a route that telemetry serves")]
+            fn $name() {}
+        )+
+    };
+}
+
+operations! {
+    /// Whether the process runs.
+    livez: "/livez", "text/plain", "It does.";
+    /// What is measured, for Prometheus.
+    metrics: "/metrics", "text/plain", "Prometheus' text format.";
+}
+
+/// Whether the process should get traffic: its database answers and it is not draining.
+#[utoipa::path(
+    get, path = "/readyz", tag = "operations",
+    responses((status = 200, description = "It should.", content_type = "application/json"),
+              (status = 503, description = "It should not; the same body says why.", content_type = "application/json"))
+)]
+#[expect(dead_code, reason = "describes a route that telemetry serves")]
+fn readyz() {}
+
+/// A summary for people: status, database, peers and the time.
+#[utoipa::path(
+    get, path = "/health", tag = "operations",
+    responses((status = 200, description = "Healthy.", content_type = "application/json",
+               example = json!({"status": "healthy", "database": "connected", "peers": {"match": "ok", "analytics": "ok"},
+                                "timestamp": "2030-01-01T12:00:00Z"})),
+              (status = 503, description = "The database is gone.", content_type = "application/json"))
+)]
+#[expect(dead_code, reason = "describes a route that telemetry serves")]
+fn health() {}

@@ -1,0 +1,72 @@
+//! The route of system events.
+
+use actix_web::web::{Data, Json};
+use battlearena_proto::Severity;
+use battlearena_telemetry::http::HttpFailure;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+use super::body::Body;
+use super::caller::Caller;
+use super::document::ChangeErrors;
+use super::parameters::Key;
+use crate::domain::system_event::SystemEvent;
+use crate::service::system_events::SystemEvents;
+
+/// Something that an operator or a game server has to say.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(super) struct EventRequest {
+    /// Free name of the event, 1 to 50 characters.
+    #[schema(example = "deployment")]
+    event_type: String,
+    /// `info`, `warning`, `error` or `critical`.
+    #[schema(value_type = String, example = "info")]
+    severity: Severity,
+    /// For people, at most 2000 characters.
+    #[schema(example = "release 1.2 is out")]
+    message: String,
+    /// A JSON object of at most 16384 bytes, kept as it is; null and absent mean an empty one.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>, example = json!({"release": "1.2"}))]
+    metadata: Option<Box<RawValue>>,
+}
+
+/// The event as it was stored.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct EventResponse {
+    /// Its place in the event log.
+    #[schema(example = 1)]
+    event_id: i64,
+    /// Name of the event.
+    #[schema(example = "deployment")]
+    event_type: String,
+    /// `info`, `warning`, `error` or `critical`.
+    #[schema(value_type = String, example = "info")]
+    severity: Severity,
+    /// For people.
+    #[schema(example = "release 1.2 is out")]
+    message: String,
+}
+
+/// Record a system event.
+///
+/// With an `Idempotency-Key`, a retry within 24 hours gets the first answer.
+#[utoipa::path(
+    post, path = "/api/system/event", tag = "system", request_body = EventRequest,
+    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters.")),
+    responses((status = 200, description = "The event is in the log.", body = EventResponse), ChangeErrors)
+)]
+pub(super) async fn record(
+    _: Caller,
+    events: Data<SystemEvents>,
+    key: Key,
+    body: Body<EventRequest>,
+) -> Result<Json<EventResponse>, HttpFailure> {
+    let EventRequest { event_type, severity, message, metadata } = body.0;
+    let metadata_json = metadata.map_or_else(|| "{}".to_owned(), |raw| raw.get().to_owned());
+    let event = SystemEvent { event_type, severity, message, metadata_json }.checked()?;
+    let event_id = events.record(&event, key.0.as_ref()).await?;
+    let SystemEvent { event_type, severity, message, .. } = event;
+    Ok(Json(EventResponse { event_id, event_type, severity, message }))
+}

@@ -1,0 +1,61 @@
+//! The use cases: one function each, one transaction each, one business span each. They know no transport.
+
+pub(crate) mod matches;
+pub(crate) mod players;
+pub(crate) mod purchases;
+pub(crate) mod statistics;
+pub(crate) mod system_events;
+
+use battlearena_proto::{ErrorKind, Failure};
+use battlearena_storage::idempotency::IdempotencyKey;
+use tonic::{Code, Status};
+
+/// Notes on the business span why a use case failed.
+fn note(failure: &Failure) {
+    let span = tracing::Span::current();
+    span.record("error.type", failure.kind().as_str());
+    // The caller's mistakes are not errors of the platform.
+    if failure.kind().is_ours() {
+        span.record("otel.status_code", "ERROR");
+    }
+}
+
+/// What another service answered, for our caller. One that cannot be reached is named.
+fn from_peer(peer: &'static str, status: Status) -> Failure {
+    // A status without details was made by the transport, not by the peer.
+    let transport = status.details().is_empty() && matches!(status.code(), Code::Unavailable | Code::Unknown);
+    if transport { Failure::unavailable(peer, status) } else { status.into() }
+}
+
+/// The key as the messages of the other services carry it: empty for none.
+fn key_for_peer(key: Option<&IdempotencyKey>) -> String {
+    key.map(|key| key.as_str().to_owned()).unwrap_or_default()
+}
+
+/// A peer left out a part of its answer that it always has.
+fn incomplete(peer: &'static str) -> Failure {
+    Failure::internal(format!("{peer} sent an incomplete answer"))
+}
+
+fn unknown_player() -> Failure {
+    Failure::new(ErrorKind::NotFound, "no such player")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_that_is_down_is_named() {
+        let failure = from_peer("the match service", Status::unavailable("tcp connect error"));
+        assert_eq!(failure.kind(), ErrorKind::Unavailable);
+        assert_eq!(failure.message(), "the match service is not available, try again");
+    }
+
+    #[test]
+    fn what_a_peer_says_is_passed_on() {
+        let said = Failure::invalid("winner_id", "winner did not take part");
+        let failure = from_peer("the match service", Status::from(&said));
+        assert_eq!((failure.kind(), failure.field(), failure.message()), (said.kind(), said.field(), said.message()));
+    }
+}

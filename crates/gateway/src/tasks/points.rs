@@ -1,0 +1,202 @@
+//! Keeps `players.total_points`: follows completed matches in the event log and adds up what they earned. The match
+//! service owns the points; here they are a projection, exact once the log has been followed to its end.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use battlearena_proto::analytics::ExportPointsRequest;
+use battlearena_proto::analytics::analytics_service_client::AnalyticsServiceClient;
+use battlearena_proto::events::event_log_service_client::EventLogServiceClient;
+use battlearena_proto::events::{Event, SubscribeRequest, SubscribeResponse, event::Body};
+use battlearena_proto::{EventKind, Failure};
+use battlearena_runtime::{CancellationToken, deadline};
+use battlearena_storage::events::{ApplyError, Backoff, Consumer, Projection, request_rebuild};
+use battlearena_storage::{Database, Session, StorageError};
+use battlearena_telemetry::grpc::InstrumentedChannel;
+use tonic::{Code, Status};
+
+use crate::SCHEMA;
+use crate::store::points;
+
+/// Name of the consumer, and of its queue in metrics.
+const NAME: &str = "gateway_points";
+
+/// How often an operator's wishes are looked up.
+const ATTEND: Duration = Duration::from_secs(1);
+
+/// The longest wait for the next part of an export.
+const EXPORT_PATIENCE: Duration = Duration::from_secs(30);
+
+#[derive(Debug, thiserror::Error)]
+enum FollowError {
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    #[error("the event log does not send events")]
+    Log(#[source] Box<Failure>),
+    #[error("the event log ended the stream")]
+    Ended,
+    #[error("the log no longer has what comes next: a rebuild was requested")]
+    Trimmed,
+}
+
+/// Runs until told to stop. What fails is tried again, from the stored offset.
+pub(crate) async fn follow_points(
+    database: Database,
+    analytics: InstrumentedChannel,
+    stop: CancellationToken,
+) {
+    let mut backoff = Backoff::default();
+    while !stop.is_cancelled() {
+        let following = follow(&database, &analytics, &mut backoff);
+        tokio::select! {
+            () = stop.cancelled() => return,
+            Err(error) = following => {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::warn!(consumer = NAME, %error, cause, "points pause");
+            }
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(backoff.next_pause()) => {}
+        }
+    }
+}
+
+/// Dropping it at any point is safe: the offset moves in the transaction of the effect.
+async fn follow(
+    database: &Database,
+    analytics: &InstrumentedChannel,
+    backoff: &mut Backoff,
+) -> Result<std::convert::Infallible, FollowError> {
+    let projection = Points { analytics: AnalyticsServiceClient::new(analytics.clone()) };
+    let mut consumer = Consumer::open(database.clone(), SCHEMA, NAME, projection).await?;
+    consumer.attend().await?;
+    let mut stream = subscribe(database, analytics, consumer.offset()).await?;
+    let mut attend = tokio::time::interval(ATTEND);
+    attend.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = attend.tick() => {
+                if consumer.attend().await? {
+                    stream = subscribe(database, analytics, consumer.offset()).await?;
+                }
+            }
+            message = stream.message() => {
+                let Some(SubscribeResponse { events, offset }) = message.map_err(failed)? else {
+                    return Err(FollowError::Ended);
+                };
+                consumer.observe(offset, events.first().map_or(Duration::ZERO, age));
+                consumer.apply(&events, offset).await?;
+                consumer.observe(offset, Duration::ZERO);
+                backoff.reset();
+            }
+        }
+    }
+}
+
+async fn subscribe(
+    database: &Database,
+    analytics: &InstrumentedChannel,
+    after_offset: i64,
+) -> Result<tonic::Streaming<SubscribeResponse>, FollowError> {
+    let kinds = vec![EventKind::MatchCompleted.as_str().to_owned()];
+    let mut client = EventLogServiceClient::new(analytics.clone());
+    let call = client.subscribe(SubscribeRequest { after_offset, kinds });
+    let answer = tokio::time::timeout(deadline::DEFAULT, call)
+        .await
+        .map_err(|_| FollowError::Log(Box::new(Failure::deadline_exceeded())))?;
+    match answer {
+        Ok(stream) => Ok(stream.into_inner()),
+        Err(status) if status.code() == Code::OutOfRange => {
+            request_rebuild(database, SCHEMA, NAME).await?;
+            Err(FollowError::Trimmed)
+        }
+        Err(status) => Err(failed(status)),
+    }
+}
+
+fn failed(status: Status) -> FollowError {
+    FollowError::Log(Box::new(status.into()))
+}
+
+/// How long ago an event happened.
+fn age(event: &Event) -> Duration {
+    let occurred_at = event.occurred_at.and_then(|time| SystemTime::try_from(time).ok());
+    occurred_at.and_then(|time| time.elapsed().ok()).unwrap_or_default()
+}
+
+/// The projection: sums commute, so many events are one update.
+struct Points {
+    analytics: AnalyticsServiceClient<InstrumentedChannel>,
+}
+
+impl Projection for Points {
+    async fn apply(&self, session: Session<'_>, events: &[Event]) -> Result<(), ApplyError> {
+        let earned = sums(events);
+        if earned.is_empty() {
+            return Ok(());
+        }
+        let (players, points): (Vec<i64>, Vec<i64>) = earned.into_iter().unzip();
+        Ok(points::add(session, &players, &points).await?)
+    }
+
+    /// Takes over the points as analytics has them, with the offset that they are from.
+    async fn reset(&self, session: Session<'_>) -> Result<i64, ApplyError> {
+        points::clear(session).await?;
+        let mut client = self.analytics.clone();
+        let export = bounded(client.export_points(ExportPointsRequest {})).await?;
+        let mut export = export.into_inner();
+        let mut offset = None;
+        while let Some(part) = bounded(export.message()).await? {
+            let (players, earned): (Vec<i64>, Vec<i64>) =
+                part.players.iter().map(|player| (player.player_id, player.points)).unzip();
+            points::add(session, &players, &earned).await?;
+            offset = Some(part.offset);
+        }
+        offset.ok_or_else(|| ApplyError::NotNow("analytics exported nothing, not even an offset".to_owned()))
+    }
+}
+
+async fn bounded<T>(call: impl Future<Output = Result<T, Status>>) -> Result<T, ApplyError> {
+    match tokio::time::timeout(EXPORT_PATIENCE, call).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(status)) => Err(ApplyError::NotNow(format!("analytics does not export points: {status}"))),
+        Err(_) => Err(ApplyError::NotNow("analytics takes too long to export points".to_owned())),
+    }
+}
+
+/// What each player earned in these matches, by id, so that two replicas would take locks in one order.
+fn sums(events: &[Event]) -> BTreeMap<i64, i64> {
+    let mut earned = BTreeMap::new();
+    for event in events {
+        let Some(Body::MatchCompleted(completed)) = &event.body else { continue };
+        for participant in completed.participants.iter().filter(|participant| participant.points != 0) {
+            *earned.entry(participant.player_id).or_default() += participant.points;
+        }
+    }
+    earned
+}
+
+#[cfg(test)]
+mod tests {
+    use battlearena_proto::events::{MatchCompleted, ParticipantResult, PlayerLoggedIn};
+
+    use super::*;
+
+    #[test]
+    fn points_are_summed_by_player() {
+        let completed = |results: &[(i64, i64)]| {
+            let participants = results
+                .iter()
+                .map(|(player_id, points)| ParticipantResult { player_id: *player_id, points: *points, ..Default::default() })
+                .collect();
+            Body::MatchCompleted(MatchCompleted { participants, ..Default::default() })
+        };
+        let bodies =
+            [completed(&[(2, 10), (1, 5)]), Body::PlayerLoggedIn(PlayerLoggedIn { player_id: 9 }), completed(&[(2, 7), (3, 0)])];
+        let events = bodies.map(|body| Event { body: Some(body), ..Default::default() });
+        assert_eq!(sums(&events), BTreeMap::from([(1, 5), (2, 17)]));
+    }
+}

@@ -1,0 +1,151 @@
+//! Hosts a gRPC service: its gRPC port (instrumented, with health and reflection), its HTTP port (health and metrics), and
+//! the order in which both end: unready → stop accepting → drain → stop tasks. Knows no service.
+
+mod grpc;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use actix_web::dev::{Server, ServerHandle};
+use actix_web::{App, HttpServer};
+use battlearena_runtime::{CancellationToken, Readiness, Tasks};
+use battlearena_telemetry::http::{Operations, operations};
+use tokio::net::TcpListener;
+use tonic::service::Routes;
+
+/// How long calls that were accepted may take to end. Longer than the default deadline of a call.
+const DRAIN: Duration = Duration::from_secs(8);
+/// How long background tasks may take to end.
+const TASKS: Duration = Duration::from_secs(5);
+
+/// A service whose ports are bound and do not answer yet.
+pub struct Host {
+    grpc: TcpListener,
+    grpc_addr: SocketAddr,
+    http: Server,
+    http_addr: SocketAddr,
+    readiness: Readiness,
+}
+
+/// Why a service cannot start, or did not end in order.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// A port cannot be had.
+    #[error("cannot listen on {address} for {port}")]
+    Bind {
+        /// "gRPC" or "HTTP".
+        port: &'static str,
+        /// Which address.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The gRPC server stopped by itself.
+    #[error("the gRPC server failed")]
+    Grpc(#[source] tonic::transport::Error),
+    /// The HTTP server stopped by itself.
+    #[error("the HTTP server failed")]
+    Http(#[source] std::io::Error),
+    /// Reflection cannot be served.
+    #[error("the descriptors of the services cannot be read")]
+    Reflection(#[source] tonic_reflection::server::Error),
+    /// Background tasks did not end in time.
+    #[error(transparent)]
+    Tasks(#[from] battlearena_runtime::StillRunning),
+}
+
+impl Host {
+    /// Binds both ports. Port 0 takes a free one.
+    ///
+    /// # Errors
+    /// [`HostError::Bind`].
+    pub async fn bind(
+        service: &'static str,
+        http: SocketAddr,
+        grpc: SocketAddr,
+        readiness: Readiness,
+    ) -> Result<Self, HostError> {
+        let listen = |port, address| move |source| HostError::Bind { port, address, source };
+        let grpc_listener = TcpListener::bind(grpc).await.map_err(listen("gRPC", grpc))?;
+        let grpc_addr = grpc_listener.local_addr().map_err(listen("gRPC", grpc))?;
+        let shown = Operations { readiness: readiness.clone(), service };
+        let server = HttpServer::new(move || {
+            let shown = shown.clone();
+            App::new().configure(|config| operations(config, shown))
+        })
+        // Probes and scrapes only.
+        .workers(1)
+        .disable_signals()
+        .shutdown_timeout(2)
+        .bind(http)
+        .map_err(listen("HTTP", http))?;
+        let http_addr = server.addrs().first().copied().unwrap_or(http);
+        Ok(Self { grpc: grpc_listener, grpc_addr, http: server.run(), http_addr, readiness })
+    }
+
+    /// Where HTTP is served.
+    pub fn http_addr(&self) -> SocketAddr {
+        self.http_addr
+    }
+
+    /// Where gRPC is served.
+    pub fn grpc_addr(&self) -> SocketAddr {
+        self.grpc_addr
+    }
+
+    /// Serves until told to stop, then drains: health and readiness say so, no new connection is taken, calls in flight
+    /// end, then the tasks.
+    ///
+    /// # Errors
+    /// See [`HostError`].
+    pub async fn run(self, routes: Routes, tasks: Tasks, stop: CancellationToken) -> Result<(), HostError> {
+        let Self { grpc, http, readiness, .. } = self;
+        let http_handle = http.handle();
+        let grpc_stop = CancellationToken::new();
+        let grpc_server = grpc::serve(grpc, routes, stop.clone(), grpc_stop.clone())?;
+        tokio::pin!(grpc_server);
+        let http_server = async { http.await.map_err(HostError::Http) };
+        tokio::pin!(http_server);
+
+        let failed = tokio::select! {
+            () = stop.cancelled() => Ok(()),
+            result = &mut grpc_server => result,
+            result = &mut http_server => result,
+        };
+        readiness.start_draining();
+        let drained = if failed.is_ok() { drain(&mut grpc_server, grpc_stop).await } else { failed };
+        let ended = tasks.stop(TASKS).await;
+        stop_http(http_handle, &mut http_server).await;
+        drained?;
+        Ok(ended?)
+    }
+}
+
+async fn drain(
+    server: &mut (impl Future<Output = Result<(), HostError>> + Unpin),
+    stop: CancellationToken,
+) -> Result<(), HostError> {
+    stop.cancel();
+    match tokio::time::timeout(DRAIN, server).await {
+        Ok(result) => result,
+        Err(_) => {
+            tracing::warn!("calls that were still running were cut off");
+            Ok(())
+        }
+    }
+}
+
+/// The operations port is the last to go: until then probes see the draining.
+async fn stop_http(handle: ServerHandle, server: &mut (impl Future<Output = Result<(), HostError>> + Unpin)) {
+    let stopped = async {
+        tokio::join!(handle.stop(true), async {
+            if let Err(error) = server.await {
+                tracing::debug!(%error, "the HTTP server ended with an error");
+            }
+        })
+    };
+    if tokio::time::timeout(Duration::from_secs(3), stopped).await.is_err() {
+        tracing::debug!("probes were cut off");
+    }
+}

@@ -1,0 +1,39 @@
+//! Look at matches.
+
+use battlearena_proto::{Failure, MatchId, PlayerId};
+
+use super::{MatchService, MatchView, unknown_match};
+use crate::domain::Limit;
+use crate::store::{matches, participants};
+
+impl MatchService {
+    /// A match with its participants.
+    #[tracing::instrument(name = "get_match", skip_all, fields(match.id = id.get()))]
+    pub(crate) async fn get(&self, id: MatchId) -> Result<MatchView, Failure> {
+        self.view(id).await
+    }
+
+    /// A page of a player's matches, newest first.
+    #[tracing::instrument(name = "list_player_matches", skip_all, fields(player.id = player.get()))]
+    pub(crate) async fn of_player(
+        &self,
+        player: PlayerId,
+        before: i64,
+        limit: Limit,
+    ) -> Result<Vec<MatchView>, Failure> {
+        let rows = matches::of_player(&self.database, player, before, i64::from(limit.0)).await?;
+        let ids: Vec<_> = rows.iter().map(|row| row.id.get()).collect();
+        let mut everybody = participants::of_matches(&self.database, &ids).await?;
+        let views = rows.into_iter().map(|row| {
+            let participants = everybody.extract_if(.., |participant| participant.match_id == row.id).collect();
+            MatchView { row, participants }
+        });
+        Ok(views.collect())
+    }
+
+    pub(super) async fn view(&self, id: MatchId) -> Result<MatchView, Failure> {
+        let row = matches::find(&self.database, id).await?.ok_or_else(|| unknown_match(id))?;
+        let participants = participants::of_matches(&self.database, &[id.get()]).await?;
+        Ok(MatchView { row, participants })
+    }
+}

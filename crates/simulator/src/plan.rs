@@ -1,0 +1,329 @@
+//! The plan of traffic: when operations arrive and what players choose. Pure: the same seed, mix and number of players
+//! give the same plan, whatever the platform answers. Each concern has its own generator, so that one more choice in one
+//! of them leaves the others as they were.
+
+use std::time::Duration;
+
+use battlearena_proto::{ItemType, MatchType};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::mix::Mix;
+
+/// Most players of one match.
+pub(crate) const MOST_PLAYERS: usize = 10;
+
+/// Something on sale.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Item {
+    pub(crate) item_type: ItemType,
+    pub(crate) name: &'static str,
+    pub(crate) price_cents: i64,
+}
+
+/// What the store sells.
+pub(crate) const ITEMS: [Item; 8] = [
+    Item { item_type: ItemType::Skin, name: "Dragon Armor", price_cents: 999 },
+    Item { item_type: ItemType::Skin, name: "Galaxy Wings", price_cents: 1999 },
+    Item { item_type: ItemType::Skin, name: "Ice Crown", price_cents: 2499 },
+    Item { item_type: ItemType::Weapon, name: "Legendary Sword", price_cents: 1499 },
+    Item { item_type: ItemType::Weapon, name: "Fire Staff", price_cents: 1299 },
+    Item { item_type: ItemType::Weapon, name: "Shadow Blade", price_cents: 1699 },
+    Item { item_type: ItemType::Currency, name: "1000 Gold", price_cents: 499 },
+    Item { item_type: ItemType::Currency, name: "500 Gold", price_cents: 299 },
+];
+
+/// Where players play.
+pub(crate) const REGIONS: [&str; 4] = ["us-east", "us-west", "eu-west", "asia"];
+
+/// Solo 1 : team 2 : tournament 1.
+const MATCH_TYPES: [MatchType; 4] =
+    [MatchType::Solo, MatchType::Team, MatchType::Team, MatchType::Tournament];
+
+const CRASH_PROBABILITY: f64 = 0.02;
+
+/// One operation that is to come.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Arrival {
+    /// Time since the arrival before it.
+    pub(crate) after: Duration,
+    pub(crate) action: Action,
+}
+
+/// What a player does.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Action {
+    LogIn { player_id: i64 },
+    StartMatch(MatchPlan),
+    Purchase { player_id: i64, item: &'static Item },
+    Read(Read),
+    Mistake(Mistake),
+}
+
+/// A match from its start to its end.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct MatchPlan {
+    pub(crate) match_type: MatchType,
+    pub(crate) region: &'static str,
+    pub(crate) roster: Roster,
+    /// From the answered start to the due end, 5 to 30 s.
+    pub(crate) length: Duration,
+    pub(crate) crashes: bool,
+    seed: u64,
+}
+
+/// Who plays: 2 to [`MOST_PLAYERS`] distinct players, kept in place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Roster {
+    ids: [i64; MOST_PLAYERS],
+    len: usize,
+}
+
+impl Roster {
+    pub(crate) fn ids(&self) -> &[i64] {
+        &self.ids[..self.len]
+    }
+}
+
+/// One player's result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PlayerResult {
+    pub(crate) player_id: i64,
+    pub(crate) score: i64,
+    pub(crate) kills: i32,
+    pub(crate) deaths: i32,
+}
+
+impl MatchPlan {
+    /// Each participant's result, the winner (the best score) first.
+    pub(crate) fn results(&self) -> Vec<PlayerResult> {
+        let mut random = ChaCha8Rng::seed_from_u64(self.seed);
+        let mut results: Vec<_> = self
+            .roster
+            .ids()
+            .iter()
+            .map(|&player_id| PlayerResult {
+                player_id,
+                score: random.random_range(100..=5000),
+                kills: random.random_range(0..=30),
+                deaths: random.random_range(0..=20),
+            })
+            .collect();
+        results.sort_by_key(|result| std::cmp::Reverse(result.score));
+        results
+    }
+}
+
+/// A question that changes nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Read {
+    Player(i64),
+    Rank(i64),
+    PlayerMatches(i64),
+    Leaderboard,
+    PlayerStats,
+    MatchStats,
+    RevenueStats,
+}
+
+/// A request that must be refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mistake {
+    UnknownPlayer,
+    MalformedBody,
+    UnknownMatch,
+}
+
+/// An endless sequence of arrivals.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    mix: Mix,
+    players: i64,
+    times: ChaCha8Rng,
+    kinds: ChaCha8Rng,
+    log_ins: ChaCha8Rng,
+    matches: ChaCha8Rng,
+    purchases: ChaCha8Rng,
+    reads: ChaCha8Rng,
+    mistakes: ChaCha8Rng,
+}
+
+impl Plan {
+    /// A plan for the players 1 to `players`, of whom there must be [`MOST_PLAYERS`] at least.
+    pub(crate) fn new(seed: u64, mix: Mix, players: i64) -> Self {
+        let generator = |stream| {
+            let mut generator = ChaCha8Rng::seed_from_u64(seed);
+            generator.set_stream(stream);
+            generator
+        };
+        Self {
+            mix,
+            players: players.max(MOST_PLAYERS as i64),
+            times: generator(1),
+            kinds: generator(2),
+            log_ins: generator(3),
+            matches: generator(4),
+            purchases: generator(5),
+            reads: generator(6),
+            mistakes: generator(7),
+        }
+    }
+
+    /// The next arrival, while the hour multiplies the rates with `hour_factor` (more than 0). A Poisson process: the
+    /// times between arrivals are exponential, and each arrival's kind is drawn by its share of the rate.
+    pub(crate) fn next(&mut self, hour_factor: f64) -> Arrival {
+        let rate = self.mix.arrivals_per_second() * hour_factor;
+        let uniform: f64 = self.times.random();
+        let after = Duration::from_secs_f64(-(1.0 - uniform).ln() / rate);
+        Arrival { after, action: self.action() }
+    }
+
+    fn action(&mut self) -> Action {
+        let Mix { log_ins, match_starts, purchases, reads, mistakes: _ } = self.mix;
+        let drawn = self.kinds.random::<f64>() * self.mix.arrivals_per_second();
+        if drawn < log_ins {
+            Action::LogIn { player_id: self.log_ins.random_range(1..=self.players) }
+        } else if drawn < log_ins + match_starts {
+            Action::StartMatch(self.a_match())
+        } else if drawn < log_ins + match_starts + purchases {
+            let player_id = self.purchases.random_range(1..=self.players);
+            Action::Purchase { player_id, item: &ITEMS[self.purchases.random_range(0..ITEMS.len())] }
+        } else if drawn < log_ins + match_starts + purchases + reads {
+            Action::Read(self.read())
+        } else {
+            Action::Mistake(self.mistake())
+        }
+    }
+
+    fn a_match(&mut self) -> MatchPlan {
+        let random = &mut self.matches;
+        let match_type = MATCH_TYPES[random.random_range(0..MATCH_TYPES.len())];
+        let size = match match_type {
+            MatchType::Solo => 2,
+            MatchType::Team | MatchType::Tournament => random.random_range(4..=MOST_PLAYERS),
+        };
+        let mut roster = Roster { ids: [0; MOST_PLAYERS], len: 0 };
+        while roster.len < size {
+            let player_id = random.random_range(1..=self.players);
+            if !roster.ids().contains(&player_id) {
+                roster.ids[roster.len] = player_id;
+                roster.len += 1;
+            }
+        }
+        MatchPlan {
+            match_type,
+            region: REGIONS[random.random_range(0..REGIONS.len())],
+            roster,
+            length: Duration::from_millis(random.random_range(5_000..=30_000)),
+            crashes: random.random_bool(CRASH_PROBABILITY),
+            seed: random.random(),
+        }
+    }
+
+    fn read(&mut self) -> Read {
+        let player_id = self.reads.random_range(1..=self.players);
+        match self.reads.random_range(0..10) {
+            0..4 => Read::Player(player_id),
+            4 => Read::Rank(player_id),
+            5 => Read::PlayerMatches(player_id),
+            6 => Read::Leaderboard,
+            7 => Read::PlayerStats,
+            8 => Read::MatchStats,
+            _ => Read::RevenueStats,
+        }
+    }
+
+    fn mistake(&mut self) -> Mistake {
+        match self.mistakes.random_range(0..3) {
+            0 => Mistake::UnknownPlayer,
+            1 => Mistake::MalformedBody,
+            _ => Mistake::UnknownMatch,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arrivals(seed: u64, count: usize) -> Vec<Arrival> {
+        let mut plan = Plan::new(seed, Mix::base(0.05, 0.01).at_rate(2000.0), 1000);
+        (0..count).map(|_| plan.next(1.0)).collect()
+    }
+
+    #[test]
+    fn one_seed_is_one_plan() {
+        assert_eq!(arrivals(7, 5000), arrivals(7, 5000));
+        assert_ne!(arrivals(7, 100), arrivals(8, 100));
+    }
+
+    #[test]
+    fn arrivals_are_poisson_at_the_rate() {
+        let mix = Mix::base(0.05, 0.01).at_rate(2000.0);
+        let gaps: Vec<f64> = arrivals(1, 100_000).iter().map(|arrival| arrival.after.as_secs_f64()).collect();
+        let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
+        let variance = gaps.iter().map(|gap| (gap - mean).powi(2)).sum::<f64>() / gaps.len() as f64;
+        assert!((mean * mix.arrivals_per_second() - 1.0).abs() < 0.02, "{mean}");
+        // Exponential: the standard deviation equals the mean.
+        assert!((variance.sqrt() / mean - 1.0).abs() < 0.03, "{variance}");
+    }
+
+    #[test]
+    fn the_hour_shortens_the_gaps() {
+        let mix = Mix::base(0.05, 0.01);
+        let (mut day, mut evening) = (Plan::new(3, mix, 1000), Plan::new(3, mix, 1000));
+        for _ in 0..100 {
+            let (slow, fast) = (day.next(1.0), evening.next(2.0));
+            assert!((slow.after.as_secs_f64() / fast.after.as_secs_f64() - 2.0).abs() < 1e-3);
+            assert_eq!(slow.action, fast.action);
+        }
+    }
+
+    #[test]
+    fn kinds_come_in_their_shares() {
+        let (mut log_ins, mut starts, mut purchases, mut reads, mut mistakes) = (0.0, 0.0, 0.0, 0.0, 0.0);
+        let (mut crashes, mut teams) = (0.0, 0.0);
+        for arrival in arrivals(2, 200_000) {
+            match arrival.action {
+                Action::LogIn { .. } => log_ins += 1.0,
+                Action::StartMatch(plan) => {
+                    starts += 1.0;
+                    crashes += f64::from(plan.crashes);
+                    teams += f64::from(plan.match_type == MatchType::Team);
+                }
+                Action::Purchase { .. } => purchases += 1.0,
+                Action::Read(_) => reads += 1.0,
+                Action::Mistake(_) => mistakes += 1.0,
+            }
+        }
+        let operations = 200_000.0 + starts;
+        for (share, expected) in [
+            (log_ins / starts, 5.0),
+            (starts / purchases, 2.0),
+            (reads / operations, 0.05),
+            (mistakes / operations, 0.01),
+            (crashes / starts, 0.02),
+            (teams / starts, 0.5),
+        ] {
+            assert!((share / expected - 1.0).abs() < 0.15, "{share} instead of {expected}");
+        }
+    }
+
+    #[test]
+    fn matches_are_as_the_rules_of_the_game_want_them() {
+        for arrival in arrivals(4, 20_000) {
+            let Action::StartMatch(plan) = arrival.action else { continue };
+            let ids = plan.roster.ids();
+            let sizes = if plan.match_type == MatchType::Solo { 2..=2 } else { 4..=10 };
+            assert!(sizes.contains(&ids.len()), "{plan:?}");
+            assert!(ids.iter().all(|id| (1..=1000).contains(id)), "{plan:?}");
+            assert!(ids.iter().enumerate().all(|(at, id)| !ids[..at].contains(id)), "{plan:?}");
+            assert!((5_000..=30_000).contains(&plan.length.as_millis()), "{plan:?}");
+            let results = plan.results();
+            assert_eq!(results, plan.results());
+            assert_eq!(results.len(), ids.len());
+            assert!(results.iter().all(|result| ids.contains(&result.player_id)));
+            assert!(results.iter().all(|result| result.score <= results[0].score));
+        }
+    }
+}

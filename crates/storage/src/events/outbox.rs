@@ -1,0 +1,180 @@
+//! Reading a schema's outbox. Writing it is part of the use cases' own statements: columns `kind`, `payload` and
+//! `traceparent`, the others have defaults.
+
+use std::time::Duration;
+
+use battlearena_proto::events::{Event, OutboxEvent, OutboxPosition, event::Body};
+use battlearena_proto::{UndecodableEvent, timestamp_to_wire};
+use jiff::Timestamp;
+
+use crate::partitions::DailyTable;
+use crate::{Database, Statement, StorageError};
+
+/// The outbox of one schema.
+#[derive(Clone)]
+pub struct Outbox {
+    pub(crate) schema: &'static str,
+    database: Database,
+}
+
+/// An event as the outbox has it.
+#[derive(Debug, Clone)]
+pub struct OutboxRow {
+    /// Its place in the order.
+    pub position: OutboxPosition,
+    /// When its transaction began.
+    pub created_at: Timestamp,
+    /// Which message `payload` holds.
+    pub kind: String,
+    /// JSON.
+    pub payload: String,
+    /// W3C trace context of the request.
+    pub traceparent: Option<String>,
+}
+
+impl OutboxRow {
+    /// The row as the log takes it.
+    pub(crate) fn decode(&self) -> Result<OutboxEvent, UndecodableEvent> {
+        Ok(OutboxEvent {
+            position: Some(self.position),
+            event: Some(Event {
+                offset: 0,
+                source: String::new(),
+                occurred_at: Some(timestamp_to_wire(self.created_at)),
+                traceparent: self.traceparent.clone().unwrap_or_default(),
+                body: Some(Body::decode(&self.kind, &self.payload)?),
+            }),
+        })
+    }
+}
+
+impl Outbox {
+    /// The outbox of a schema that was migrated.
+    pub fn new(database: Database, schema: &'static str) -> Self {
+        Self { schema, database }
+    }
+
+    fn table(&self) -> DailyTable {
+        DailyTable { schema: self.schema, table: "outbox" }
+    }
+
+    /// The next rows after a position, in order. Rows of transactions that could still be overtaken are left out:
+    /// all that are returned are older than every running transaction, so that none can appear before them later.
+    pub(crate) async fn after(&self, position: &OutboxPosition, limit: i64) -> Result<Vec<OutboxRow>, StorageError> {
+        let after = Statement::in_schema(
+            "read_outbox",
+            "SELECT",
+            "outbox",
+            self.schema,
+            "select xid, seq, created_at, kind, payload::text, traceparent
+             from {schema}.outbox
+             where (xid, seq) > ($1, $2) and xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+             order by xid, seq
+             limit $3",
+        );
+        let rows = self.database.query(after, &[&position.transaction, &position.sequence, &limit]).await?;
+        let row_of = |row: &crate::Row| OutboxRow {
+            position: OutboxPosition {
+                incarnation: position.incarnation,
+                transaction: row.get(0),
+                sequence: row.get(1),
+            },
+            created_at: row.get(2),
+            kind: row.get(3),
+            payload: row.get(4),
+            traceparent: row.get(5),
+        };
+        Ok(rows.iter().map(row_of).collect())
+    }
+
+    /// How many rows wait after a position, and for how long the oldest of them has.
+    pub(crate) async fn waiting(&self, position: &OutboxPosition) -> Result<(i64, Duration), StorageError> {
+        let waiting = Statement::in_schema(
+            "outbox_depth",
+            "SELECT",
+            "outbox",
+            self.schema,
+            "select count(*), coalesce(extract(epoch from clock_timestamp() - min(created_at)), 0)::float8
+             from {schema}.outbox where (xid, seq) > ($1, $2)",
+        );
+        let row = self.database.query_one(waiting, &[&position.transaction, &position.sequence]).await?;
+        Ok((row.get(0), Duration::try_from_secs_f64(row.get(1)).unwrap_or_default()))
+    }
+
+    /// Which life of the outbox this is. When the database was restored, into a cluster whose transaction ids are
+    /// younger than those in the outbox or from a time before its last life, a new life begins: what the log has already is deleted, and what it has not
+    /// is stamped anew, so that the order holds again.
+    pub(crate) async fn incarnation(&self, acknowledged: &OutboxPosition) -> Result<i64, StorageError> {
+        let schema = self.schema;
+        let current = Statement::in_schema(
+            "outbox_incarnation",
+            "SELECT",
+            "outbox_incarnation",
+            schema,
+            "select incarnation,
+                    greatest($1, (select coalesce(max(xid), 0) from {schema}.outbox))
+                      >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint
+             from {schema}.outbox_incarnation",
+        );
+        let row = self.database.query_one(current, &[&acknowledged.transaction]).await?;
+        let (incarnation, from_the_future) = (row.get::<_, i64>(0), row.get::<_, bool>(1));
+        let log_is_ahead = acknowledged.incarnation > incarnation;
+        if !from_the_future && !log_is_ahead {
+            return Ok(incarnation);
+        }
+        let delete_delivered = Statement::in_schema(
+            "delete_delivered",
+            "DELETE",
+            "outbox",
+            schema,
+            "delete from {schema}.outbox where (xid, seq) <= ($1, $2)",
+        );
+        let stamp_anew = Statement::in_schema(
+            "stamp_outbox_anew",
+            "UPDATE",
+            "outbox",
+            schema,
+            "update {schema}.outbox set xid = pg_current_xact_id()::text::bigint
+             where xid >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint",
+        );
+        let next_life = Statement::in_schema(
+            "next_incarnation",
+            "UPDATE",
+            "outbox_incarnation",
+            schema,
+            "update {schema}.outbox_incarnation set incarnation = greatest(incarnation, $1) + 1 returning incarnation",
+        );
+        let mut connection = self.database.connection().await?;
+        let transaction = connection.begin().await?;
+        let session = transaction.session();
+        if acknowledged.incarnation == incarnation {
+            session.execute(delete_delivered, &[&acknowledged.transaction, &acknowledged.sequence]).await?;
+        }
+        session.execute(stamp_anew, &[]).await?;
+        let incarnation = session.query_one(next_life, &[&acknowledged.incarnation]).await?.get(0);
+        transaction.commit().await?;
+        tracing::warn!(schema, incarnation, "the outbox begins a new life: its database was restored");
+        Ok(incarnation)
+    }
+
+    /// Drops the days that are over their retention and wholly delivered.
+    pub(crate) async fn trim(
+        &self,
+        acknowledged: &OutboxPosition,
+        now: Timestamp,
+        retention: Duration,
+    ) -> Result<(), StorageError> {
+        for partition in self.table().expired(&self.database, now, retention).await? {
+            let undelivered =
+                format!("select exists (select from {} where (xid, seq) > ($1, $2))", partition.name);
+            let connection = self.database.connection().await?;
+            let parameters: [&(dyn crate::ToSql + Sync); 2] = [&acknowledged.transaction, &acknowledged.sequence];
+            if connection.session().query_text(&undelivered, &parameters).await?.get(0) {
+                tracing::warn!(partition = partition.name, "kept past its retention: it holds undelivered events");
+            } else {
+                self.table().drop_partition(&self.database, &partition).await?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,216 @@
+//! Both sides of real calls over loopback.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use battlearena_proto::events::event_log_service_client::EventLogServiceClient;
+use battlearena_proto::events::event_log_service_server::{EventLogService, EventLogServiceServer};
+use battlearena_proto::events::{
+    AppendRequest, AppendResponse, GetSourcePositionRequest, GetSourcePositionResponse, RecordRequest,
+    RecordResponse, SubscribeRequest, SubscribeResponse,
+};
+use battlearena_proto::{ErrorKind, Failure};
+use battlearena_runtime::{CancellationToken, Deadline, Tasks, deadline};
+use futures::Stream;
+use opentelemetry::trace::{SpanKind, Status as SpanStatus};
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::transport::Server;
+use tonic::{Request, Response, Status};
+use tower::{Layer, Service};
+
+use super::*;
+use crate::testing::{Spans, attribute, scraped};
+
+const SERVICE: &str = "battlearena.events.v1.EventLogService";
+
+/// Each method ends in its own way.
+struct Log;
+
+#[tonic::async_trait]
+impl EventLogService for Log {
+    type SubscribeStream = Pin<Box<dyn Stream<Item = Result<SubscribeResponse, Status>> + Send>>;
+
+    /// Tells how many seconds are left, as the number of duplicates.
+    async fn append(&self, _: Request<AppendRequest>) -> Result<Response<AppendResponse>, Status> {
+        let duplicates = i32::try_from(deadline::remaining().as_secs()).unwrap();
+        Ok(Response::new(AppendResponse { duplicates, ..Default::default() }))
+    }
+
+    async fn get_source_position(
+        &self,
+        _: Request<GetSourcePositionRequest>,
+    ) -> Result<Response<GetSourcePositionResponse>, Status> {
+        std::future::pending().await
+    }
+
+    async fn subscribe(
+        &self,
+        _: Request<SubscribeRequest>,
+    ) -> Result<Response<Self::SubscribeStream>, Status> {
+        let first = SubscribeResponse { offset: 1, ..Default::default() };
+        let then_silence = futures::stream::once(async { Ok(first) });
+        Ok(Response::new(Box::pin(futures::StreamExt::chain(then_silence, futures::stream::pending()))))
+    }
+
+    async fn record(&self, request: Request<RecordRequest>) -> Result<Response<RecordResponse>, Status> {
+        match request.into_inner().idempotency_key.as_str() {
+            "panic" => panic!("on purpose"),
+            "ours" => Err(status(Failure::internal(std::io::Error::other("secret")))),
+            _ => Err(status(Failure::invalid("event", "missing"))),
+        }
+    }
+}
+
+/// A server and a client of it, ended by the token.
+async fn serve() -> (EventLogServiceClient<InstrumentedChannel>, Tasks) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let uri = format!("http://{}", listener.local_addr().unwrap());
+    let tasks = Tasks::new();
+    let stop: CancellationToken = tasks.token();
+    let layer = server_layer().with_services(&[SERVICE]);
+    tasks.spawn("server", async move {
+        Server::builder()
+            .layer(layer)
+            .add_service(EventLogServiceServer::new(Log))
+            .serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop.cancelled())
+            .await
+            .unwrap();
+    });
+    (EventLogServiceClient::new(connect(&uri).unwrap().with_services(&[SERVICE])), tasks)
+}
+
+async fn stop(client: EventLogServiceClient<InstrumentedChannel>, tasks: Tasks) {
+    drop(client);
+    tasks.stop(Duration::from_secs(60)).await.unwrap();
+}
+
+fn handled(side: &str, method: &str, code: &str) -> f64 {
+    let labels = format!(r#"{{grpc_service="{SERVICE}",grpc_method="{method}",grpc_code="{code}"}}"#);
+    scraped(&format!("grpc_{side}_handled_total{labels}")).unwrap()
+}
+
+fn sampled(side: &str, method: &str) -> Option<f64> {
+    scraped(&format!(
+        r#"grpc_{side}_handling_seconds_count{{grpc_service="{SERVICE}",grpc_method="{method}"}}"#
+    ))
+}
+
+fn within(seconds: u64) -> Deadline {
+    Deadline::after(Duration::from_secs(seconds))
+}
+
+#[tokio::test]
+async fn a_call_is_one_trace_and_keeps_its_deadline() {
+    let spans = Spans::record();
+    let (mut client, tasks) = serve().await;
+    let before = ["server", "client"].map(|side| handled(side, "Append", "OK"));
+    let call = deadline::scope(within(90), client.append(AppendRequest::default()));
+    assert_eq!(call.await.unwrap().into_inner().duplicates, 89);
+    stop(client, tasks).await;
+    let after = ["server", "client"].map(|side| handled(side, "Append", "OK"));
+    assert_eq!(after, before.map(|count| count + 1.0));
+    assert!(sampled("server", "Append") >= Some(1.0) && sampled("client", "Append") >= Some(1.0));
+
+    let [server, client] = spans.finished().try_into().unwrap();
+    assert_eq!((server.span_kind.clone(), client.span_kind.clone()), (SpanKind::Server, SpanKind::Client));
+    assert_eq!(server.parent_span_id, client.span_context.span_id());
+    assert_eq!(server.span_context.trace_id(), client.span_context.trace_id());
+    for span in [&server, &client] {
+        assert_eq!(span.name, format!("{SERVICE}/Append"));
+        assert_eq!(attribute(span, "rpc.system.name").as_deref(), Some("grpc"));
+        assert_eq!(attribute(span, "rpc.method").as_deref(), Some(span.name.as_ref()));
+        assert_eq!(attribute(span, "rpc.response.status_code").as_deref(), Some("OK"));
+        assert_eq!(span.status, SpanStatus::Unset);
+    }
+}
+
+#[tokio::test]
+async fn a_method_that_hangs_is_answered_for() {
+    let (mut client, tasks) = serve().await;
+    let count = || handled("client", "GetSourcePosition", "DeadlineExceeded");
+    let before = count();
+    let deadline = Deadline::after(Duration::from_millis(50));
+    let call = deadline::scope(deadline, client.get_source_position(GetSourcePositionRequest::default()));
+    let failure = Failure::from(call.await.unwrap_err());
+    assert_eq!(failure.kind(), ErrorKind::DeadlineExceeded);
+    assert_eq!(count() - before, 1.0);
+    stop(client, tasks).await;
+}
+
+#[tokio::test]
+async fn a_server_keeps_its_callers_deadline_by_itself() {
+    let hangs = tower::service_fn(|_: http::Request<()>| {
+        std::future::pending::<Result<http::Response<tonic::body::Body>, Status>>()
+    });
+    let mut service = server_layer().with_services(&[SERVICE]).layer(hangs);
+    let before = handled("server", "GetSourcePosition", "DeadlineExceeded");
+    let request = http::Request::post(format!("/{SERVICE}/GetSourcePosition")).header("grpc-timeout", "5m");
+    let answer = service.call(request.body(()).unwrap()).await.unwrap();
+    assert_eq!(answer.headers()["grpc-status"], "4");
+    drop(answer);
+    assert!(handled("server", "GetSourcePosition", "DeadlineExceeded") > before);
+}
+
+#[tokio::test]
+async fn a_peer_that_never_answers_holds_nobody_up() {
+    // It accepts connections into its backlog, and never reads a byte.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let uri = format!("http://{}", listener.local_addr().unwrap());
+    let mut client = EventLogServiceClient::new(connect(&uri).unwrap());
+    let deadline = Deadline::after(Duration::from_millis(50));
+    let call = deadline::scope(deadline, client.append(AppendRequest::default()));
+    assert_eq!(Failure::from(call.await.unwrap_err()).kind(), ErrorKind::DeadlineExceeded);
+}
+
+#[tokio::test]
+async fn a_peer_that_is_not_there_is_unavailable() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let uri = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let mut client = EventLogServiceClient::new(connect(&uri).unwrap());
+    let failure = Failure::from(client.append(AppendRequest::default()).await.unwrap_err());
+    assert_eq!(failure.kind(), ErrorKind::Unavailable, "{}", failure.chain());
+}
+
+#[tokio::test]
+async fn failures_keep_their_kind_and_their_secrets() {
+    let spans = Spans::record();
+    let (mut client, tasks) = serve().await;
+    let mut kinds = Vec::new();
+    for key in ["", "ours", "panic"] {
+        let request = RecordRequest { idempotency_key: key.to_owned(), ..Default::default() };
+        let failure = Failure::from(client.record(request).await.unwrap_err());
+        assert!(!failure.chain().contains("secret"));
+        kinds.push(failure.kind());
+    }
+    assert_eq!(kinds, [ErrorKind::Invalid, ErrorKind::Internal, ErrorKind::Internal]);
+    stop(client, tasks).await;
+    assert!(
+        handled("server", "Record", "Internal") >= 2.0
+            && handled("server", "Record", "InvalidArgument") >= 1.0
+    );
+    let server_errors = spans
+        .finished()
+        .iter()
+        .filter(|span| span.span_kind == SpanKind::Server)
+        .map(|span| matches!(span.status, SpanStatus::Error { .. }))
+        .collect::<Vec<_>>();
+    assert_eq!(server_errors, [false, true, true], "the caller's mistake is not the server's error");
+}
+
+#[tokio::test]
+async fn a_stream_outlives_the_deadline_and_has_neither_span_nor_latency() {
+    let spans = Spans::record();
+    let (mut client, tasks) = serve().await;
+    let no_time = Deadline::after(Duration::ZERO);
+    let request = SubscribeRequest::default();
+    let mut stream = deadline::scope(no_time, client.subscribe(request)).await.unwrap().into_inner();
+    assert_eq!(stream.message().await.unwrap().unwrap().offset, 1);
+    let before = handled("client", "Subscribe", "Canceled");
+    drop(stream);
+    assert_eq!(handled("client", "Subscribe", "Canceled") - before, 1.0);
+    stop(client, tasks).await;
+    assert_eq!((sampled("client", "Subscribe"), sampled("server", "Subscribe")), (None, None));
+    assert!(spans.finished().is_empty());
+}

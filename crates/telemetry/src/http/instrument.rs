@@ -1,0 +1,272 @@
+//! The middleware around every route: span, metrics, deadline and request id. It must be the outermost one. Whatever
+//! happens to a request is counted: an answer, an error, a panic, a deadline, a client that went away.
+
+use std::future::{Ready, ready};
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+use std::time::Instant;
+
+use actix_web::body::{BodySize, MessageBody};
+use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
+use actix_web::error::InternalError;
+use actix_web::http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use actix_web::http::{ConnectionType, Method};
+use actix_web::{Error, HttpResponse};
+use battlearena_proto::Failure;
+use battlearena_runtime::{Deadline, Readiness, deadline};
+use futures::FutureExt;
+use futures::future::LocalBoxFuture;
+use opentelemetry::propagation::Extractor;
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
+
+use super::routes::{Route, Routes, UNMATCHED};
+use super::{HttpFailure, RequestId, error_response, operations};
+use crate::metrics::InFlight;
+use crate::trace;
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const X_TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
+
+/// nginx's status for a client that closed its connection before the answer.
+const CLIENT_CLOSED: u16 = 499;
+
+/// The middleware; wrap the app with it last, so that it is the outermost.
+#[derive(Debug, Clone, Default)]
+pub struct Instrument {
+    known: Vec<(Method, &'static str)>,
+    readiness: Readiness,
+}
+
+impl Instrument {
+    /// Measures, traces and bounds every request but those of [`super::operations`].
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Registers routes at zero, as method and pattern: an error rate cannot see a series appear.
+    #[must_use]
+    pub fn with_routes(mut self, routes: impl IntoIterator<Item = (Method, &'static str)>) -> Self {
+        self.known.extend(routes);
+        self
+    }
+
+    /// Closes connections once the process drains, so that clients go elsewhere.
+    #[must_use]
+    pub fn with_readiness(mut self, readiness: Readiness) -> Self {
+        self.readiness = readiness;
+        self
+    }
+}
+
+impl<S, B> Transform<S, ServiceRequest> for Instrument
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+    S::Future: 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<B>;
+    type Error = Error;
+    type Transform = InstrumentService<S>;
+    type InitError = ();
+    type Future = Ready<Result<Self::Transform, ()>>;
+
+    fn new_transform(&self, service: S) -> Self::Future {
+        let (routes, readiness) = (Routes::new(&self.known), self.readiness.clone());
+        ready(Ok(InstrumentService { service, routes, readiness }))
+    }
+}
+
+/// [`Instrument`] around the routes of one worker.
+pub struct InstrumentService<S> {
+    service: S,
+    routes: Routes,
+    readiness: Readiness,
+}
+
+impl<S, B> Service<ServiceRequest> for InstrumentService<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+    S::Future: 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<B>;
+    type Error = Error;
+    type Future = LocalBoxFuture<'static, Result<Self::Response, Error>>;
+
+    forward_ready!(service);
+
+    fn call(&self, request: ServiceRequest) -> Self::Future {
+        let readiness = self.readiness.clone();
+        if operations::PATHS.contains(&request.path()) {
+            let answer = self.service.call(request);
+            return Box::pin(async move {
+                let mut response = answer.await?;
+                close_when_draining(&readiness, response.response_mut().head_mut());
+                Ok(response)
+            });
+        }
+        let pattern = request.match_pattern();
+        let route = self.routes.find(request.method(), pattern.as_deref().unwrap_or(UNMATCHED));
+        let span = server_span(&route, pattern.is_some(), request.path());
+        trace::set_parent_from(&span, &Headers(request.headers()));
+        if let Some(size) = declared_size(request.headers()) {
+            route.received(size);
+        }
+        let observation = Observation::new(route, span.clone());
+        let marks = Marks::new(&span, readiness);
+        let allowed = Deadline::after(allowed_time(request.headers()));
+        let answer = answer(self.service.call(request), allowed);
+        Box::pin(async move {
+            let work = marks.id.scope(deadline::scope(allowed, answer)).instrument(span);
+            match work.await {
+                Ok(mut response) => {
+                    observation.answered(response.status().as_u16(), response.response().body().size());
+                    let (_, head) =
+                        (marks.put_on(response.headers_mut()), response.response_mut().head_mut());
+                    close_when_draining(&marks.readiness, head);
+                    Ok(response)
+                }
+                Err(Refusal { cause, mut response }) => {
+                    observation.answered(response.status().as_u16(), response.body().size());
+                    marks.put_on(response.headers_mut());
+                    close_when_draining(&marks.readiness, response.head_mut());
+                    Err(InternalError::from_response(cause, response).into())
+                }
+            }
+        })
+    }
+}
+
+/// Why there is no answer by the service itself, and the one to give in its place.
+struct Refusal {
+    cause: Error,
+    response: HttpResponse,
+}
+
+/// Runs the rest of the app until the deadline. What it cannot answer is answered here, within the scope of the
+/// request, so that the answer and the log carry its id.
+async fn answer<B>(
+    work: impl Future<Output = Result<ServiceResponse<B>, Error>>,
+    allowed: Deadline,
+) -> Result<ServiceResponse<B>, Refusal> {
+    // The handler's state is dropped with it: nobody sees what a panic left half changed.
+    let work = AssertUnwindSafe(work).catch_unwind();
+    let cause = match tokio::time::timeout_at(allowed.instant(), work).await {
+        Ok(Ok(Ok(response))) => return Ok(response),
+        Ok(Ok(Err(error))) => error,
+        Ok(Err(_panic)) => HttpFailure(Failure::internal("the handler panicked")).into(),
+        Err(_elapsed) => HttpFailure(Failure::deadline_exceeded()).into(),
+    };
+    let response = match cause.as_error::<HttpFailure>() {
+        Some(HttpFailure(failure)) => error_response(failure),
+        None => cause.error_response(),
+    };
+    Err(Refusal { cause, response })
+}
+
+/// What every answer carries.
+struct Marks {
+    id: RequestId,
+    traced: bool,
+    readiness: Readiness,
+}
+
+impl Marks {
+    fn new(span: &Span, readiness: Readiness) -> Self {
+        let context = trace::span_context(span);
+        Self { id: RequestId::of(context.as_ref()), traced: context.is_some(), readiness }
+    }
+
+    fn put_on(&self, headers: &mut HeaderMap) {
+        let Ok(id) = HeaderValue::from_str(self.id.as_str()) else { return };
+        if self.traced {
+            headers.insert(X_TRACE_ID, id.clone());
+        }
+        headers.insert(X_REQUEST_ID, id);
+    }
+}
+
+/// One request, counted when it is dropped: as given up by its client, unless it was answered.
+struct Observation {
+    route: Rc<Route>,
+    span: Span,
+    began: Instant,
+    status: u16,
+    size: Option<u64>,
+    _in_flight: InFlight,
+}
+
+impl Observation {
+    fn new(route: Rc<Route>, span: Span) -> Self {
+        let in_flight = route.enter();
+        Self { route, span, began: Instant::now(), status: CLIENT_CLOSED, size: None, _in_flight: in_flight }
+    }
+
+    fn answered(mut self, status: u16, size: BodySize) {
+        self.status = status;
+        self.size = match size {
+            BodySize::None => Some(0),
+            BodySize::Sized(size) => Some(size),
+            BodySize::Stream => None,
+        };
+    }
+}
+
+impl Drop for Observation {
+    fn drop(&mut self) {
+        self.route.answered(self.status, self.began.elapsed(), self.size);
+        self.span.record("http.response.status_code", self.status);
+        if self.status >= 500 {
+            self.span.record("otel.status_code", "ERROR").record("error.type", self.status);
+        }
+    }
+}
+
+fn server_span(route: &Route, matched: bool, path: &str) -> Span {
+    let pattern = matched.then_some(route.endpoint.as_str());
+    tracing::info_span!(
+        "http",
+        otel.name =
+            pattern.map_or_else(|| route.method.to_owned(), |pattern| format!("{} {pattern}", route.method)),
+        otel.kind = "server",
+        otel.status_code = Empty,
+        http.request.method = route.method,
+        http.route = pattern,
+        http.response.status_code = Empty,
+        url.path = path,
+        "error.type" = Empty,
+    )
+}
+
+/// The caller's deadline, in gRPC's notation, or the default.
+fn allowed_time(headers: &HeaderMap) -> std::time::Duration {
+    let header = headers.get("grpc-timeout").and_then(|value| value.to_str().ok());
+    header.and_then(deadline::parse_grpc_timeout).unwrap_or(deadline::DEFAULT)
+}
+
+/// The size of the body, when the client says it.
+fn declared_size(headers: &HeaderMap) -> Option<u64> {
+    match headers.get(CONTENT_LENGTH) {
+        Some(length) => length.to_str().ok()?.parse().ok(),
+        None => (!headers.contains_key(TRANSFER_ENCODING)).then_some(0),
+    }
+}
+
+fn close_when_draining(readiness: &Readiness, head: &mut actix_web::dev::ResponseHead) {
+    if readiness.is_draining() {
+        head.set_connection_type(ConnectionType::Close);
+    }
+}
+
+struct Headers<'a>(&'a HeaderMap);
+
+impl Extractor for Headers<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key)?.to_str().ok()
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.keys().map(HeaderName::as_str).collect()
+    }
+}

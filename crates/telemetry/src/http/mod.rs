@@ -1,0 +1,17 @@
+//! The HTTP instrument for actix-web: one middleware around every route, the one shape of an error answer, and the
+//! routes by which a process is operated.
+
+mod failure;
+mod fallback;
+mod instrument;
+mod operations;
+mod request_id;
+mod routes;
+#[cfg(test)]
+mod tests;
+
+pub use failure::{HttpFailure, error_response};
+pub use fallback::{method_not_allowed, not_found};
+pub use instrument::Instrument;
+pub use operations::{Operations, operations};
+pub use request_id::RequestId;

@@ -1,0 +1,146 @@
+//! The metrics of each route, registered when a route is first seen (or before) and then found by its pattern. One
+//! cache a worker, so that nothing is locked.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use actix_web::http::Method;
+
+use crate::metrics::{self, Desc, InFlight, Kind, Unit};
+
+/// The endpoint of requests that no route takes.
+pub(crate) const UNMATCHED: &str = "unmatched";
+
+const REQUESTS: Desc = Desc {
+    name: "http_requests_total",
+    unit: Unit::Count,
+    help: "Answered requests by route and status; 499 when the client gave up first.",
+};
+const DURATION: Desc = Desc {
+    name: "http_request_duration_seconds",
+    unit: Unit::Seconds,
+    help: "Time from the head of a request to the head of its answer.",
+};
+const IN_PROGRESS: Desc =
+    Desc { name: "http_requests_in_progress", unit: Unit::Count, help: "Requests that are being worked on." };
+const REQUEST_SIZE: Desc =
+    Desc { name: "http_request_size_bytes", unit: Unit::Bytes, help: "Size of request bodies, as declared." };
+const RESPONSE_SIZE: Desc = Desc {
+    name: "http_response_size_bytes",
+    unit: Unit::Bytes,
+    help: "Size of answered bodies, without those that are streamed.",
+};
+
+const ROUTE_LABELS: [&str; 2] = ["method", "endpoint"];
+const REQUEST_LABELS: [&str; 3] = ["method", "endpoint", "status"];
+
+/// Statuses that a known route has from the start: the errors among them are what an objective is computed from.
+const STATUSES_AT_START: [u16; 4] = [200, 500, 503, 504];
+
+/// The metrics of one route with one method.
+pub(crate) struct Route {
+    pub(crate) method: &'static str,
+    pub(crate) endpoint: String,
+    duration: ::metrics::Histogram,
+    request_size: ::metrics::Histogram,
+    response_size: ::metrics::Histogram,
+    in_progress: ::metrics::Gauge,
+    statuses: RefCell<Vec<(u16, ::metrics::Counter)>>,
+}
+
+impl Route {
+    fn new(method: &'static str, endpoint: &str) -> Self {
+        let labels = [method, endpoint];
+        let histogram = |desc: Desc| metrics::histogram(desc.name, &ROUTE_LABELS, &labels);
+        Self {
+            method,
+            endpoint: endpoint.to_owned(),
+            duration: histogram(DURATION),
+            request_size: histogram(REQUEST_SIZE),
+            response_size: histogram(RESPONSE_SIZE),
+            in_progress: metrics::gauge(IN_PROGRESS.name, &ROUTE_LABELS, &labels),
+            statuses: RefCell::default(),
+        }
+    }
+
+    pub(crate) fn enter(&self) -> InFlight {
+        InFlight::enter(self.in_progress.clone())
+    }
+
+    pub(crate) fn received(&self, size: u64) {
+        self.request_size.record(size as f64);
+    }
+
+    pub(crate) fn answered(&self, status: u16, duration: Duration, size: Option<u64>) {
+        self.status(status).increment(1);
+        self.duration.record(duration.as_secs_f64());
+        if let Some(size) = size {
+            self.response_size.record(size as f64);
+        }
+    }
+
+    /// The counter of one status. A route answers with few of them, so a list is searched faster than a map.
+    fn status(&self, status: u16) -> ::metrics::Counter {
+        let mut statuses = self.statuses.borrow_mut();
+        if let Some((_, counter)) = statuses.iter().find(|(known, _)| *known == status) {
+            return counter.clone();
+        }
+        let labels = [self.method, &self.endpoint, &status.to_string()];
+        let counter = metrics::counter(REQUESTS.name, &REQUEST_LABELS, &labels);
+        statuses.push((status, counter.clone()));
+        counter
+    }
+}
+
+/// All routes that one worker has seen.
+#[derive(Default)]
+pub(crate) struct Routes(RefCell<HashMap<String, Vec<Rc<Route>>>>);
+
+impl Routes {
+    /// Describes the metrics, and registers the routes that are known.
+    pub(crate) fn new(known: &[(Method, &str)]) -> Self {
+        metrics::describe(&REQUESTS, Kind::Counter, &REQUEST_LABELS);
+        metrics::describe(&DURATION, Kind::Histogram, &ROUTE_LABELS);
+        metrics::describe(&IN_PROGRESS, Kind::Gauge, &ROUTE_LABELS);
+        metrics::describe(&REQUEST_SIZE, Kind::Histogram, &ROUTE_LABELS);
+        metrics::describe(&RESPONSE_SIZE, Kind::Histogram, &ROUTE_LABELS);
+        let routes = Self::default();
+        for (method, endpoint) in known {
+            let route = routes.find(method, endpoint);
+            for status in STATUSES_AT_START {
+                route.status(status).increment(0);
+            }
+        }
+        routes
+    }
+
+    /// The metrics of a route by its pattern, which comes from the source code and not from the request.
+    pub(crate) fn find(&self, method: &Method, pattern: &str) -> Rc<Route> {
+        let method = method_label(method);
+        let mut routes = self.0.borrow_mut();
+        if let Some(route) =
+            routes.get(pattern).and_then(|list| list.iter().find(|route| route.method == method))
+        {
+            return route.clone();
+        }
+        let route = Rc::new(Route::new(method, pattern));
+        routes.entry(pattern.to_owned()).or_default().push(route.clone());
+        route
+    }
+}
+
+/// The method as a label; a client may send any word.
+fn method_label(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        "HEAD" => "HEAD",
+        "OPTIONS" => "OPTIONS",
+        _ => "OTHER",
+    }
+}

@@ -1,0 +1,206 @@
+//! The instruments themselves: handles that were registered when they were made. Cheap to clone.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use metrics::{Key, Level, Metadata};
+
+use super::catalogue::{Kind, describe};
+use super::{Desc, Labels};
+
+static METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
+
+/// A number that only rises.
+#[derive(Clone)]
+pub struct Counter(metrics::Counter);
+
+impl Counter {
+    /// Registers the counter at zero.
+    pub fn new(desc: &Desc) -> Self {
+        describe(desc, Kind::Counter, &[]);
+        Self(counter(desc.name, &[], &[]))
+    }
+
+    /// Adds to it.
+    pub fn increment(&self, by: u64) {
+        self.0.increment(by);
+    }
+
+    /// Sets a total that is counted elsewhere; a smaller one is ignored.
+    pub fn absolute(&self, total: u64) {
+        self.0.absolute(total);
+    }
+}
+
+/// A number that goes both ways.
+#[derive(Clone)]
+pub struct Gauge(metrics::Gauge);
+
+impl Gauge {
+    /// Registers the gauge at zero.
+    pub fn new(desc: &Desc) -> Self {
+        describe(desc, Kind::Gauge, &[]);
+        Self(gauge(desc.name, &[], &[]))
+    }
+
+    /// Sets it.
+    pub fn set(&self, value: f64) {
+        self.0.set(value);
+    }
+
+    /// Counts one in, until the guard is dropped.
+    pub fn enter(&self) -> InFlight {
+        InFlight::enter(self.0.clone())
+    }
+}
+
+/// Samples, counted by size.
+#[derive(Clone)]
+pub struct Histogram(metrics::Histogram);
+
+impl Histogram {
+    /// Registers the histogram, without samples. `buckets` documents at the place of use what the table of bounds says
+    /// for this name; a debug build refuses anything else.
+    pub fn new(desc: &Desc, buckets: &'static [f64]) -> Self {
+        check_buckets(desc, buckets);
+        describe(desc, Kind::Histogram, &[]);
+        Self(histogram(desc.name, &[], &[]))
+    }
+
+    /// Takes a sample, in the unit of the histogram.
+    pub fn record(&self, value: f64) {
+        self.0.record(value);
+    }
+
+    /// Takes a sample of time.
+    pub fn record_duration(&self, duration: Duration) {
+        self.0.record(duration.as_secs_f64());
+    }
+
+    /// Times from now until the guard is dropped.
+    pub fn start(&self) -> Timer {
+        Timer { histogram: self.0.clone(), began: Instant::now() }
+    }
+}
+
+/// One counter for each combination of labels.
+pub struct CounterVec<L>(Arc<[metrics::Counter]>, PhantomData<fn(L)>);
+
+/// One gauge for each combination of labels.
+pub struct GaugeVec<L>(Arc<[metrics::Gauge]>, PhantomData<fn(L)>);
+
+/// One histogram for each combination of labels.
+pub struct HistogramVec<L>(Arc<[metrics::Histogram]>, PhantomData<fn(L)>);
+
+impl<L: Labels> CounterVec<L> {
+    /// Registers every combination at zero.
+    pub fn new(desc: &Desc, names: L::Names) -> Self {
+        describe(desc, Kind::Counter, names.as_ref());
+        Self(every::<L, _>(|words| counter(desc.name, names.as_ref(), words)), PhantomData)
+    }
+
+    /// The counter of one combination.
+    pub fn with(&self, labels: L) -> &metrics::Counter {
+        &self.0[labels.place()]
+    }
+}
+
+impl<L: Labels> GaugeVec<L> {
+    /// Registers every combination at zero.
+    pub fn new(desc: &Desc, names: L::Names) -> Self {
+        describe(desc, Kind::Gauge, names.as_ref());
+        Self(every::<L, _>(|words| gauge(desc.name, names.as_ref(), words)), PhantomData)
+    }
+
+    /// The gauge of one combination.
+    pub fn with(&self, labels: L) -> &metrics::Gauge {
+        &self.0[labels.place()]
+    }
+}
+
+impl<L: Labels> HistogramVec<L> {
+    /// Registers every combination, without samples. See [`Histogram::new`] for `buckets`.
+    pub fn new(desc: &Desc, names: L::Names, buckets: &'static [f64]) -> Self {
+        check_buckets(desc, buckets);
+        describe(desc, Kind::Histogram, names.as_ref());
+        Self(every::<L, _>(|words| histogram(desc.name, names.as_ref(), words)), PhantomData)
+    }
+
+    /// The histogram of one combination.
+    pub fn with(&self, labels: L) -> &metrics::Histogram {
+        &self.0[labels.place()]
+    }
+}
+
+macro_rules! shared {
+    ($($vec:ident)+) => {
+        $(impl<L> Clone for $vec<L> {
+            fn clone(&self) -> Self {
+                Self(self.0.clone(), PhantomData)
+            }
+        })+
+    };
+}
+
+shared! { CounterVec GaugeVec HistogramVec }
+
+/// One more in a gauge, until it is dropped.
+#[must_use = "it counts until it is dropped"]
+pub struct InFlight(metrics::Gauge);
+
+impl InFlight {
+    pub(crate) fn enter(gauge: metrics::Gauge) -> Self {
+        gauge.increment(1.0);
+        Self(gauge)
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
+}
+
+/// A sample of time, taken when it is dropped.
+#[must_use = "it times until it is dropped"]
+pub struct Timer {
+    histogram: metrics::Histogram,
+    began: Instant,
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        self.histogram.record(self.began.elapsed().as_secs_f64());
+    }
+}
+
+pub(crate) fn counter(name: &'static str, names: &[&'static str], words: &[&str]) -> metrics::Counter {
+    let counter =
+        metrics::with_recorder(|recorder| recorder.register_counter(&key(name, names, words), &METADATA));
+    // Zero is written, so that the series is there before its first increment: `rate` cannot see a series appear.
+    counter.increment(0);
+    counter
+}
+
+pub(crate) fn gauge(name: &'static str, names: &[&'static str], words: &[&str]) -> metrics::Gauge {
+    metrics::with_recorder(|recorder| recorder.register_gauge(&key(name, names, words), &METADATA))
+}
+
+pub(crate) fn histogram(name: &'static str, names: &[&'static str], words: &[&str]) -> metrics::Histogram {
+    metrics::with_recorder(|recorder| recorder.register_histogram(&key(name, names, words), &METADATA))
+}
+
+fn key(name: &'static str, names: &[&'static str], words: &[&str]) -> Key {
+    let labels: Vec<_> =
+        names.iter().zip(words).map(|(name, word)| metrics::Label::new(*name, (*word).to_owned())).collect();
+    Key::from_parts(name, labels)
+}
+
+fn every<L: Labels, T>(make: impl Fn(&[&'static str]) -> T) -> Arc<[T]> {
+    L::combinations().iter().map(|words| make(words)).collect()
+}
+
+fn check_buckets(desc: &Desc, buckets: &[f64]) {
+    debug_assert_eq!(buckets, crate::buckets::of(desc.name), "bounds of {} in buckets.rs", desc.name);
+}

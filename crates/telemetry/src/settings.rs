@@ -1,0 +1,45 @@
+//! What can be set about logs and identity. Traces follow the standard `OTEL_*` variables (see `start`).
+
+use clap::{Args, ValueEnum};
+
+/// Settings of logs and identity; every role flattens them into its own.
+#[derive(Debug, Clone, Args)]
+pub struct Settings {
+    /// Name of the service in logs, traces and metrics [default: the role's name]
+    #[arg(long, env = "OTEL_SERVICE_NAME", default_value = "", hide_default_value = true)]
+    pub service_name: String,
+
+    /// Where the process runs: "development" or "production"; production logs JSON
+    #[arg(long, env = "ARENA_ENV", default_value = "development")]
+    pub environment: String,
+
+    /// How log lines look; auto is text on a terminal in development, and JSON otherwise
+    #[arg(long, env = "ARENA_LOG_FORMAT", value_enum, default_value_t = LogFormat::Auto)]
+    pub log_format: LogFormat,
+
+    /// Which log lines are written, as comma-separated `target=level` or `level`
+    #[arg(long, env = "ARENA_LOG", default_value = "info")]
+    pub log_filter: String,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Text on a terminal in development, JSON otherwise.
+    Auto,
+    /// One JSON object a line.
+    Json,
+    /// One line for the eye.
+    Text,
+}
+
+impl Settings {
+    /// These settings, with the role's name where no service name was set.
+    #[must_use]
+    pub fn named(mut self, role: &str) -> Self {
+        if self.service_name.is_empty() {
+            role.clone_into(&mut self.service_name);
+        }
+        self
+    }
+}
