@@ -15,8 +15,7 @@ use tokio::sync::watch;
 use crate::metrics::Metrics;
 use crate::store::events;
 
-pub(crate) use append::Appended;
-pub(crate) use read::{Batch, ReadError, Reader};
+pub(crate) use read::{ReadError, Reader};
 use tail::Tail;
 
 /// How long the end of the log goes unlooked at, when no replica says that it moved.

@@ -83,8 +83,10 @@ impl App {
         let matches = matches.with_services(&["battlearena.match.v1.MatchService"]);
         let log_url = &relay.event_log_url;
         let analytics = connect(log_url).with_context(|| format!("cannot read the address {log_url}"))?;
-        let analytics = analytics
-            .with_services(&["battlearena.analytics.v1.AnalyticsService", "battlearena.events.v1.EventLogService"]);
+        let analytics = analytics.with_services(&[
+            "battlearena.analytics.v1.AnalyticsService",
+            "battlearena.events.v1.EventLogService",
+        ]);
         store::register_statements();
 
         let wake = Wake::new("gateway_outbox");
@@ -169,7 +171,11 @@ fn services(
     let Core { database, wake, metrics } = core;
     Services {
         auth: Data::new(auth),
-        players: Data::new(Players { database: database.clone(), wake: wake.clone(), metrics: metrics.clone() }),
+        players: Data::new(Players {
+            database: database.clone(),
+            wake: wake.clone(),
+            metrics: metrics.clone(),
+        }),
         matches: Data::new(Matches {
             database: database.clone(),
             client: MatchServiceClient::new(matches),

@@ -25,7 +25,12 @@ pub struct Config {
     pub open_bind_any: bool,
 
     /// Address of the match service (gRPC).
-    #[arg(long, env = "ARENA_GATEWAY_MATCH_URL", default_value = "http://127.0.0.1:9006", value_name = "URL")]
+    #[arg(
+        long,
+        env = "ARENA_GATEWAY_MATCH_URL",
+        default_value = "http://127.0.0.1:9006",
+        value_name = "URL"
+    )]
     pub match_url: String,
 
     /// Share of payments that the sandbox declines, in percent, 0 to 100.
@@ -50,7 +55,10 @@ pub enum AuthMode {
 }
 
 fn percent(text: &str) -> Result<f64, String> {
-    text.parse().ok().filter(|percent| (0.0..=100.0).contains(percent)).ok_or_else(|| "must be 0 to 100".to_owned())
+    text.parse()
+        .ok()
+        .filter(|percent| (0.0..=100.0).contains(percent))
+        .ok_or_else(|| "must be 0 to 100".to_owned())
 }
 
 #[cfg(test)]

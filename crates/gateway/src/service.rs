@@ -6,7 +6,7 @@ pub(crate) mod purchases;
 pub(crate) mod statistics;
 pub(crate) mod system_events;
 
-use battlearena_proto::{ErrorKind, Failure};
+use battlearena_proto::{Failure, PlayerId};
 use battlearena_storage::idempotency::IdempotencyKey;
 use tonic::{Code, Status};
 
@@ -37,12 +37,17 @@ fn incomplete(peer: &'static str) -> Failure {
     Failure::internal(format!("{peer} sent an incomplete answer"))
 }
 
-fn unknown_player() -> Failure {
-    Failure::new(ErrorKind::NotFound, "no such player")
+fn unknown_player(id: PlayerId) -> Failure {
+    Failure::not_found(format!("player {id} does not exist")).with_field("player_id")
 }
 
 #[cfg(test)]
+mod span_tests;
+
+#[cfg(test)]
 mod tests {
+    use battlearena_proto::ErrorKind;
+
     use super::*;
 
     #[test]
@@ -56,6 +61,9 @@ mod tests {
     fn what_a_peer_says_is_passed_on() {
         let said = Failure::invalid("winner_id", "winner did not take part");
         let failure = from_peer("the match service", Status::from(&said));
-        assert_eq!((failure.kind(), failure.field(), failure.message()), (said.kind(), said.field(), said.message()));
+        assert_eq!(
+            (failure.kind(), failure.field(), failure.message()),
+            (said.kind(), said.field(), said.message())
+        );
     }
 }

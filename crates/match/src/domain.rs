@@ -4,6 +4,6 @@ mod lifecycle;
 mod points;
 mod request;
 
-pub(crate) use lifecycle::{CompleteError, Completion, PlayedMatch, Result as PlayerResult};
+pub(crate) use lifecycle::{Completion, PlayedMatch, Result as PlayerResult};
 use points::points;
 pub(crate) use request::{CompleteRequest, CrashRequest, Limit, ParticipantStats, StartRequest, match_id};

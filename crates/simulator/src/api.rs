@@ -1,5 +1,5 @@
-//! The gateway over HTTP: one call, tried again until it is answered where that is safe. It reports what became of each
-//! attempt, and judges nothing.
+//! The gateway over HTTP: one call, tried again until it is answered where that is safe. It reports what
+//! became of each attempt, and judges nothing.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -16,8 +16,8 @@ use tokio::time::Instant;
 
 use crate::config::Config;
 
-/// Shorter than the keep-alive of the gateway (5 s), so that no request goes out on a connection that is being closed:
-/// a log-in that is lost that way is unknown for good.
+/// Shorter than the keep-alive of the gateway (5 s), so that no request goes out on a connection that is
+/// being closed: a log-in that is lost that way is unknown for good.
 const IDLE_CONNECTION: Duration = Duration::from_secs(3);
 /// Answers are a few KiB.
 const ANSWER_LIMIT_BYTES: usize = 1 << 20;
@@ -117,7 +117,8 @@ impl Api {
         Ok(Self { client, scheme, authority, timeout: config.timeout, give_up: config.give_up })
     }
 
-    /// Sends a call, and again while its patience lasts; takes at most the time to give up plus one attempt's.
+    /// Sends a call, and again while its patience lasts; takes at most the time to give up plus one
+    /// attempt's.
     pub(crate) async fn deliver(&self, call: Call) -> Delivery {
         let give_up_at = Instant::now() + self.give_up;
         let (mut lost, mut retries) = (0, 0);

@@ -1,5 +1,5 @@
-//! The check: how the platform's totals grew between two moments at which its log had settled, against the ground truth.
-//! Only reads.
+//! The check: how the platform's totals grew between two moments at which its log had settled, against the
+//! ground truth. Only reads.
 
 use std::time::Duration;
 
@@ -36,7 +36,8 @@ impl Check {
         Ok(Self { source, before, patience })
     }
 
-    /// Matches that were in progress at the beginning. They are not ours; should one end meanwhile, totals differ.
+    /// Matches that were in progress at the beginning. They are not ours; should one end meanwhile, totals
+    /// differ.
     pub(crate) fn foreign_matches(&self) -> i64 {
         self.before.matches_in_progress()
     }
@@ -56,8 +57,8 @@ impl Check {
     }
 }
 
-/// Reads until the read models have caught up with the log, nothing has changed for `quiet`, and the totals are
-/// `decided`; or until `patience` is over, which the second value tells.
+/// Reads until the read models have caught up with the log, nothing has changed for `quiet`, and the totals
+/// are `decided`; or until `patience` is over, which the second value tells.
 async fn settle(
     source: &TotalsSource,
     patience: Duration,

@@ -18,18 +18,20 @@ pub struct Config {
     #[arg(long, env = "ARENA_SIMULATE_ANALYTICS", default_value = "http://127.0.0.1:9004")]
     pub analytics: Uri,
 
-    /// How busy the players are: slow ×0.5, normal ×1, stress ×5, tournament ×10 of 100 log-ins, 20 match starts and
-    /// 10 purchases a minute, by the hour of the day (UTC): 18–23 ×2, 0–6 ×0.3, 12–14 ×1.5. --rate replaces it.
+    /// How busy the players are: slow ×0.5, normal ×1, stress ×5, tournament ×10 of 100 log-ins, 20 match
+    /// starts and 10 purchases a minute, by the hour of the day (UTC): 18–23 ×2, 0–6 ×0.3, 12–14 ×1.5. --rate
+    /// replaces it.
     #[arg(long, env = "ARENA_SIMULATE_MODE", value_enum, default_value_t = Mode::Normal)]
     pub mode: Mode,
 
-    /// Operations a second in all, in the same mix; the hour of the day is then left out. The end of a match counts as
-    /// an operation and comes 5 to 30 s after its start, so the first half minute stays up to an eighth below.
+    /// Operations a second in all, in the same mix; the hour of the day is then left out. The end of a match
+    /// counts as an operation and comes 5 to 30 s after its start, so the first half minute stays up to an
+    /// eighth below.
     #[arg(long, env = "ARENA_SIMULATE_RATE", value_parser = positive_rate)]
     pub rate: Option<f64>,
 
-    /// Seed of the plan of traffic: the same seed plans the same arrivals and choices; the hour of the day is then left
-    /// out. Without it, each run differs.
+    /// Seed of the plan of traffic: the same seed plans the same arrivals and choices; the hour of the day is
+    /// then left out. Without it, each run differs.
     #[arg(long, env = "ARENA_SIMULATE_SEED")]
     pub seed: Option<u64>,
 
@@ -42,13 +44,14 @@ pub struct Config {
           value_parser = clap::value_parser!(u32).range(10..=10_000_000))]
     pub players: u32,
 
-    /// Share of reads (player, leaderboard, statistics, rank, matches) among the operations, in percent, 0 to 45.
+    /// Share of reads (player, leaderboard, statistics, rank, matches) among the operations, in percent, 0 to
+    /// 45.
     #[arg(long, env = "ARENA_SIMULATE_READS", default_value_t = 5,
           value_parser = clap::value_parser!(u8).range(0..=45))]
     pub reads: u8,
 
-    /// Share of deliberate mistakes (unknown player, malformed body, unknown match) among the operations, in percent,
-    /// 0 to 45. They must be refused, with the right status.
+    /// Share of deliberate mistakes (unknown player, malformed body, unknown match) among the operations, in
+    /// percent, 0 to 45. They must be refused, with the right status.
     #[arg(long, env = "ARENA_SIMULATE_MISTAKES", default_value_t = 1,
           value_parser = clap::value_parser!(u8).range(0..=45))]
     pub mistakes: u8,
@@ -65,14 +68,14 @@ pub struct Config {
     #[arg(long, env = "ARENA_SIMULATE_GIVE_UP", default_value = "30s", value_parser = duration)]
     pub give_up: Duration,
 
-    /// Most operations under way at once. It guards the machine only: an arrival beyond it is not sent, but counted and
-    /// reported.
+    /// Most operations under way at once. It guards the machine only: an arrival beyond it is not sent, but
+    /// counted and reported.
     #[arg(long, env = "ARENA_SIMULATE_MAX_IN_FLIGHT", default_value_t = 10_000,
           value_parser = clap::value_parser!(u32).range(1..))]
     pub max_in_flight: u32,
 
-    /// Afterwards compare the growth of the platform's totals with what was done, and fail on a difference or on an
-    /// error that was not deliberate. Nobody else may use the platform meanwhile.
+    /// Afterwards compare the growth of the platform's totals with what was done, and fail on a difference or
+    /// on an error that was not deliberate. Nobody else may use the platform meanwhile.
     #[arg(long, env = "ARENA_SIMULATE_CHECK")]
     pub check: bool,
 

@@ -1,7 +1,9 @@
-//! Players from outside: open-loop traffic over HTTP, and honest books of it. [`run`] plays the traffic that a
-//! [`Config`] describes; with `check` it then compares the growth of the platform's totals with its own ground truth.
+//! Players from outside: open-loop traffic over HTTP, and honest books of it. [`run`] plays the traffic that
+//! a [`Config`] describes; with `check` it then compares the growth of the platform's totals with its own
+//! ground truth.
 //!
-//! It knows the platform through its public interfaces only: HTTP of the gateway, and `GetTotals` of analytics.
+//! It knows the platform through its public interfaces only: HTTP of the gateway, and `GetTotals` of
+//! analytics.
 
 mod api;
 mod check;

@@ -1,4 +1,5 @@
-//! How often each kind of operation arrives: base rates, modes, the hour of the day, a target rate. Pure arithmetic.
+//! How often each kind of operation arrives: base rates, modes, the hour of the day, a target rate. Pure
+//! arithmetic.
 
 use std::time::Duration;
 
@@ -30,7 +31,8 @@ impl Mode {
     }
 }
 
-/// Arrivals a second, by kind. A match start is one arrival and two operations: its end follows 5 to 30 s later.
+/// Arrivals a second, by kind. A match start is one arrival and two operations: its end follows 5 to 30 s
+/// later.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Mix {
     pub(crate) log_ins: f64,
@@ -41,7 +43,8 @@ pub(crate) struct Mix {
 }
 
 impl Mix {
-    /// 100 log-ins, 20 match starts and 10 purchases a minute, with such shares (0 to 0.45) of all operations added.
+    /// 100 log-ins, 20 match starts and 10 purchases a minute, with such shares (0 to 0.45) of all operations
+    /// added.
     pub(crate) fn base(reads: f64, mistakes: f64) -> Self {
         let (log_ins, match_starts, purchases) = (100.0 / 60.0, 20.0 / 60.0, 10.0 / 60.0);
         let all = (log_ins + 2.0 * match_starts + purchases) / (1.0 - reads - mistakes);

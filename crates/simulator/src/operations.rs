@@ -1,5 +1,5 @@
-//! What players do: each operation is one function that sends its request, judges the answer, and books what it proves
-//! in the ground truth and in the report. An operation is booked once, whatever becomes of it.
+//! What players do: each operation is one function that sends its request, judges the answer, and books what
+//! it proves in the ground truth and in the report. An operation is booked once, whatever becomes of it.
 
 mod judge;
 mod requests;
@@ -72,8 +72,8 @@ impl Players {
         self.end_as(open, due, operation).await;
     }
 
-    /// Ends a match before its time, because the run is over. It has a row of its own: the ends of all open matches come
-    /// at once, and their latencies say nothing about the traffic.
+    /// Ends a match before its time, because the run is over. It has a row of its own: the ends of all open
+    /// matches come at once, and their latencies say nothing about the traffic.
     pub(crate) async fn end_early(&self, open: &OpenMatch) {
         self.end_as(open, Instant::now(), Operation::EndMatchAtStop).await;
     }
@@ -178,8 +178,9 @@ impl Players {
         }
     }
 
-    /// Tells that a match is still being played. It is sent once, as the next one makes up for it, and a conflict is
-    /// fine: the match may have ended while it was on its way. One that the platform ended shows at its own end.
+    /// Tells that a match is still being played. It is sent once, as the next one makes up for it, and a
+    /// conflict is fine: the match may have ended while it was on its way. One that the platform ended shows
+    /// at its own end.
     #[instrument(skip_all)]
     pub(crate) async fn simulate_heartbeat(&self, match_id: i64, due: Instant) {
         let delivery = self.api.deliver(self.requests.heartbeat(match_id)).await;

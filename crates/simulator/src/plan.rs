@@ -1,6 +1,6 @@
-//! The plan of traffic: when operations arrive and what players choose. Pure: the same seed, mix and number of players
-//! give the same plan, whatever the platform answers. Each concern has its own generator, so that one more choice in one
-//! of them leaves the others as they were.
+//! The plan of traffic: when operations arrive and what players choose. Pure: the same seed, mix and number
+//! of players give the same plan, whatever the platform answers. Each concern has its own generator, so that
+//! one more choice in one of them leaves the others as they were.
 
 use std::time::Duration;
 
@@ -169,8 +169,9 @@ impl Plan {
         }
     }
 
-    /// The next arrival, while the hour multiplies the rates with `hour_factor` (more than 0). A Poisson process: the
-    /// times between arrivals are exponential, and each arrival's kind is drawn by its share of the rate.
+    /// The next arrival, while the hour multiplies the rates with `hour_factor` (more than 0). A Poisson
+    /// process: the times between arrivals are exponential, and each arrival's kind is drawn by its share of
+    /// the rate.
     pub(crate) fn next(&mut self, hour_factor: f64) -> Arrival {
         let rate = self.mix.arrivals_per_second() * hour_factor;
         let uniform: f64 = self.times.random();

@@ -1,4 +1,5 @@
-//! What every operation came to: counts, errors, retries and latencies. Pure collecting; [`crate::summary`] shows it.
+//! What every operation came to: counts, errors, retries and latencies. Pure collecting; [`crate::summary`]
+//! shows it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

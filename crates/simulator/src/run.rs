@@ -40,13 +40,13 @@ impl Outcome {
     }
 }
 
-/// Plays traffic until the duration is over or `stop` is cancelled, ends its own matches, checks when asked to, and
-/// prints a summary to standard output. After a stop it still takes up to twice the time to give up, one attempt, and
-/// the time for the log to settle.
+/// Plays traffic until the duration is over or `stop` is cancelled, ends its own matches, checks when asked
+/// to, and prints a summary to standard output. After a stop it still takes up to twice the time to give up,
+/// one attempt, and the time for the log to settle.
 ///
 /// # Errors
-/// The platform does not answer before the traffic begins, or analytics not after it, or the summary cannot be written.
-/// A check that does not hold is no error, but an [`Outcome`].
+/// The platform does not answer before the traffic begins, or analytics not after it, or the summary cannot
+/// be written. A check that does not hold is no error, but an [`Outcome`].
 pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<Outcome> {
     let progress = Progress::new();
     let check = if config.check {

@@ -1,6 +1,6 @@
-//! When things happen: the one thread that releases every operation at its time. It never waits for an answer, so a slow
-//! platform does not slow the offered load. A thread rather than a task, because the runtime's timer is a millisecond
-//! coarse, and that error would be counted as latency of the platform.
+//! When things happen: the one thread that releases every operation at its time. It never waits for an
+//! answer, so a slow platform does not slow the offered load. A thread rather than a task, because the
+//! runtime's timer is a millisecond coarse, and that error would be counted as latency of the platform.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;

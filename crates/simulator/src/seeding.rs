@@ -1,5 +1,5 @@
-//! The players that traffic needs: registers those that are missing. Ids are integers from 1 without gaps, so the number
-//! of players is also the range of their ids.
+//! The players that traffic needs: registers those that are missing. Ids are integers from 1 without gaps, so
+//! the number of players is also the range of their ids.
 
 use std::time::Duration;
 

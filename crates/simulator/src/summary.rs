@@ -29,7 +29,8 @@ pub struct Summary {
     pub not_sent: u64,
     /// Most operations under way at once.
     pub most_in_flight: usize,
-    /// How late the simulator itself was in 99 % of the releases at most, in milliseconds; part of each latency.
+    /// How late the simulator itself was in 99 % of the releases at most, in milliseconds; part of each
+    /// latency.
     pub schedule_lag_p99_ms: f64,
     /// Purchases that the platform completed.
     pub purchases_completed: i64,

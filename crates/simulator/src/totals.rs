@@ -1,5 +1,5 @@
-//! The platform's own totals, as analytics tells them over gRPC. Only reads; a word that the vocabulary does not have is
-//! an error, because a total that nobody compares proves nothing.
+//! The platform's own totals, as analytics tells them over gRPC. Only reads; a word that the vocabulary does
+//! not have is an error, because a total that nobody compares proves nothing.
 
 use std::time::Duration;
 

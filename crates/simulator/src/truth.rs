@@ -1,5 +1,5 @@
-//! The ground truth: what the answers prove to have happened, and what may have happened besides. Pure; compares itself
-//! with the growth of the platform's totals.
+//! The ground truth: what the answers prove to have happened, and what may have happened besides. Pure;
+//! compares itself with the growth of the platform's totals.
 
 use battlearena_proto::{ItemType, MatchType, TransactionStatus};
 use serde::Serialize;
@@ -45,7 +45,8 @@ impl Truth {
         self.log_ins.sure += 1;
     }
 
-    /// Log-ins were sent whose answers were lost. They have no idempotency key, so each of them may have counted.
+    /// Log-ins were sent whose answers were lost. They have no idempotency key, so each of them may have
+    /// counted.
     pub(crate) fn maybe_logged_in(&mut self, attempts: u32) {
         self.log_ins.unknown += i64::from(attempts);
     }
@@ -55,15 +56,15 @@ impl Truth {
         self.stage(match_type, stage).sure += 1;
     }
 
-    /// A start was sent and never answered. When it took place nobody ends that match, and the platform crashes it in
-    /// the end.
+    /// A start was sent and never answered. When it took place nobody ends that match, and the platform
+    /// crashes it in the end.
     pub(crate) fn maybe_started(&mut self, match_type: MatchType) {
         self.stage(match_type, Stage::Started).unknown += 1;
         self.stage(match_type, Stage::Crashed).unknown += 1;
     }
 
-    /// A match that was started could not be shown to have ended. The platform may crash it, or have done so; `sent`
-    /// says that the end may have been applied as well.
+    /// A match that was started could not be shown to have ended. The platform may crash it, or have done so;
+    /// `sent` says that the end may have been applied as well.
     pub(crate) fn maybe_ended(&mut self, match_type: MatchType, stage: Stage, sent: bool) {
         self.stage(match_type, Stage::Crashed).unknown += 1;
         if sent && stage != Stage::Crashed {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use deadpool_postgres::ClientWrapper;
 use tokio_postgres::Row;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tracing::Instrument as _;
 
@@ -168,7 +169,11 @@ async fn bounded<T>(
     match tokio::time::timeout(bound, work).await {
         Ok(result) => {
             in_use.finished();
-            result.map_err(StorageError::from)
+            // The server has the same bound, and is sometimes the first to notice.
+            result.map_err(|error| match error.code() {
+                Some(&SqlState::QUERY_CANCELED) => StorageError::StatementTimeout(limit),
+                _ => StorageError::from(error),
+            })
         }
         Err(_) if left.is_some_and(|left| left <= limit) => Err(StorageError::DeadlineExceeded),
         Err(_) => Err(StorageError::StatementTimeout(limit)),

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::EventLog;
 use crate::domain::check_system_event;
 use crate::store::events::{self, API};
-use crate::{SCHEMA, store};
+use crate::SCHEMA;
 
 /// Events in one call at most.
 const BATCH: usize = 2000;
@@ -99,7 +99,7 @@ impl EventLog {
     /// How far a source was taken over.
     pub(crate) async fn source_position(&self, source: &str) -> Result<OutboxPosition, StorageError> {
         let connection = self.database.connection().await?;
-        store::events::source_position(connection.session(), source).await
+        events::source_position(connection.session(), source).await
     }
 
     fn count(&self, events: &[Event]) {

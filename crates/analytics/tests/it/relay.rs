@@ -7,7 +7,7 @@ use battlearena_proto::events::{Event, event::Body};
 use battlearena_runtime::CancellationToken;
 use battlearena_storage::events::{Relay, RelaySettings, dead_letters};
 use battlearena_storage::testing::TestDatabase;
-use battlearena_storage::{Database, DatabaseSettings, Migrator, Statement, Wake};
+use battlearena_storage::{Database, Migrator, Statement, Wake};
 
 use crate::support::{Analytics, eventually};
 

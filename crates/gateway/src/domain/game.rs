@@ -19,7 +19,10 @@ pub(crate) fn check_players(player_ids: &[i64]) -> Result<(), Failure> {
     if twice.is_empty() {
         return Ok(());
     }
-    Err(Failure::invalid("player_ids", format!("player_ids names a player more than once: {}", listed(&twice))))
+    Err(Failure::invalid(
+        "player_ids",
+        format!("player_ids names a player more than once: {}", listed(&twice)),
+    ))
 }
 
 /// The answer to players whom nobody knows.
@@ -73,8 +76,14 @@ mod tests {
 
     #[test]
     fn the_other_fields_have_bounds() {
-        assert!(check_region("").is_err() && check_region("us-east").is_ok() && check_region(&"x".repeat(21)).is_err());
-        assert!(check_duration(-1).is_err() && check_duration(86_400).is_ok() && check_duration(86_401).is_err());
+        assert!(
+            check_region("").is_err()
+                && check_region("us-east").is_ok()
+                && check_region(&"x".repeat(21)).is_err()
+        );
+        assert!(
+            check_duration(-1).is_err() && check_duration(86_400).is_ok() && check_duration(86_401).is_err()
+        );
         assert!(check_error_message("").is_err() && check_error_message("line 1\nline 2").is_ok());
         assert!(check_error_message(&"x".repeat(501)).is_err());
     }

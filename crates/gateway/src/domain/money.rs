@@ -20,7 +20,10 @@ impl Cents {
     /// Invalid, naming the field `amount`.
     pub(crate) fn from_price(dollars: f64) -> Result<Self, Failure> {
         if !(dollars > 0.0 && dollars <= MOST.dollars()) {
-            return Err(Failure::invalid("amount", "amount must be more than 0 and at most 1000000.00 dollars"));
+            return Err(Failure::invalid(
+                "amount",
+                "amount must be more than 0 and at most 1000000.00 dollars",
+            ));
         }
         digits_as_cents(&dollars.to_string())
             .map(Self)

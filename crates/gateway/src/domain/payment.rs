@@ -20,8 +20,9 @@ mod tests {
 
     #[test]
     fn the_share_is_what_was_set() {
-        let declined =
-            |percent| (0..1000).filter(|n| decide(percent, f64::from(*n) / 1000.0) == TransactionStatus::Failed).count();
+        let declined = |percent| {
+            (0..1000).filter(|n| decide(percent, f64::from(*n) / 1000.0) == TransactionStatus::Failed).count()
+        };
         assert_eq!([declined(0.0), declined(1.0), declined(50.0), declined(100.0)], [0, 10, 500, 1000]);
     }
 

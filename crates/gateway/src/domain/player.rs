@@ -42,7 +42,9 @@ fn check_username(username: &str) -> Result<(), Failure> {
 /// Only mail proves an address; this keeps out what cannot be one.
 fn check_email(email: &str) -> Result<(), Failure> {
     text::line("email", email, 3..=254)?;
-    let sides = email.split_once('@').filter(|(name, host)| !name.is_empty() && !host.is_empty() && !host.contains('@'));
+    let sides = email
+        .split_once('@')
+        .filter(|(name, host)| !name.is_empty() && !host.is_empty() && !host.contains('@'));
     if sides.is_none() || email.contains(char::is_whitespace) {
         return Err(Failure::invalid("email", "email must be an address with one @"));
     }
@@ -60,7 +62,8 @@ mod tests {
 
     #[test]
     fn good_accounts_pass() {
-        for username in ["a", "Dragon Slayer", "Зоя", "龍", "💥💥", "نور", &"x".repeat(50), &"龍".repeat(50)] {
+        for username in ["a", "Dragon Slayer", "Зоя", "龍", "💥💥", "نور", &"x".repeat(50), &"龍".repeat(50)]
+        {
             assert!(player(username, "a@b.example", 1, "").is_ok(), "{username}");
         }
         assert!(player("a", &format!("{}@b", "x".repeat(252)), 1000, "asia-pacific").is_ok());

@@ -21,7 +21,12 @@ impl Purchase {
     ///
     /// # Errors
     /// Invalid, naming the field.
-    pub(crate) fn new(player_id: PlayerId, item_type: String, item_name: String, amount: f64) -> Result<Self, Failure> {
+    pub(crate) fn new(
+        player_id: PlayerId,
+        item_type: String,
+        item_name: String,
+        amount: f64,
+    ) -> Result<Self, Failure> {
         text::line("item_type", &item_type, 1..=50)?;
         text::line("item_name", &item_name, 1..=100)?;
         Ok(Self { player_id, item_type, item_name, amount: Cents::from_price(amount)? })

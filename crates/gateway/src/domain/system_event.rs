@@ -29,7 +29,10 @@ impl SystemEvent {
             return Err(Failure::invalid("metadata", "metadata must be a JSON object"));
         }
         if self.metadata_json.len() > MOST_METADATA {
-            return Err(Failure::invalid("metadata", format!("metadata must have at most {MOST_METADATA} bytes")));
+            return Err(Failure::invalid(
+                "metadata",
+                format!("metadata must have at most {MOST_METADATA} bytes"),
+            ));
         }
         Ok(self)
     }
@@ -42,7 +45,8 @@ mod tests {
     #[test]
     fn each_field_has_its_bounds() {
         let event = |event_type: &str, message: &str, metadata_json: &str| {
-            let [event_type, message, metadata_json] = [event_type, message, metadata_json].map(str::to_owned);
+            let [event_type, message, metadata_json] =
+                [event_type, message, metadata_json].map(str::to_owned);
             SystemEvent { event_type, severity: Severity::Info, message, metadata_json }.checked()
         };
         assert!(event("deploy", "", "{}").is_ok());

@@ -59,7 +59,10 @@ mod tests {
     fn lengths_are_characters() {
         assert!(line("item_name", "ж́".repeat(25).as_str(), 1..=50).is_ok());
         let failure = line("item_name", "", 1..=50).unwrap_err();
-        assert_eq!((failure.field(), failure.message()), (Some("item_name"), "item_name must have 1 to 50 characters"));
+        assert_eq!(
+            (failure.field(), failure.message()),
+            (Some("item_name"), "item_name must have 1 to 50 characters")
+        );
         let failure = line("region", &"x".repeat(21), 0..=20).unwrap_err();
         assert_eq!(failure.message(), "region must have at most 20 characters");
     }

@@ -10,7 +10,6 @@ use battlearena_telemetry::http::HttpFailure;
 use futures::StreamExt;
 use futures::future::LocalBoxFuture;
 use serde::de::{DeserializeOwned, IgnoredAny};
-use serde_json::error::Category;
 
 /// The largest body, in bytes.
 pub(super) const LARGEST: usize = 64 * 1024;
@@ -42,9 +41,11 @@ impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
 }
 
 fn is_json(request: &HttpRequest) -> bool {
-    let media_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type =
+        request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let media_type = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    media_type == "application/json" || (media_type.starts_with("application/") && media_type.ends_with("+json"))
+    media_type == "application/json"
+        || (media_type.starts_with("application/") && media_type.ends_with("+json"))
 }
 
 async fn read(mut payload: Payload) -> Result<BytesMut, Failure> {
@@ -60,7 +61,10 @@ async fn read(mut payload: Payload) -> Result<BytesMut, Failure> {
         }
     }
     if size > LARGEST {
-        return Err(Failure::new(ErrorKind::PayloadTooLarge, format!("the body must have at most {LARGEST} bytes")));
+        return Err(Failure::new(
+            ErrorKind::PayloadTooLarge,
+            format!("the body must have at most {LARGEST} bytes"),
+        ));
     }
     Ok(bytes)
 }
@@ -68,25 +72,33 @@ async fn read(mut payload: Payload) -> Result<BytesMut, Failure> {
 fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
     // Serde would take an array for an object, field by field.
     if bytes.trim_ascii_start().first() != Some(&b'{') {
-        return Err(match serde_json::from_slice::<IgnoredAny>(bytes) {
-            Ok(_) => Failure::new(ErrorKind::Invalid, "the body must be a JSON object"),
-            Err(error) => malformed(&error),
-        });
+        check_syntax(bytes)?;
+        return Err(Failure::new(ErrorKind::Invalid, "the body must be a JSON object"));
     }
     let mut json = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| refused(&error))?;
-    json.end().map_err(|error| malformed(&error))?;
-    Ok(value)
+    match serde_path_to_error::deserialize(&mut json) {
+        Ok(value) => {
+            json.end().map_err(|error| malformed(&error))?;
+            Ok(value)
+        }
+        // The first thing that is wrong may be a field, and the body not JSON all the same.
+        Err(error) => {
+            check_syntax(bytes)?;
+            Err(refused(&error))
+        }
+    }
+}
+
+/// Holds a body against JSON alone. A number such as 1e999 passes: that no field can hold it is the field's matter.
+fn check_syntax(bytes: &[u8]) -> Result<(), Failure> {
+    if std::str::from_utf8(bytes).is_err() {
+        return Err(Failure::new(ErrorKind::Malformed, "the body is not JSON: it is not UTF-8"));
+    }
+    serde_json::from_slice::<IgnoredAny>(bytes).map(drop).map_err(|error| malformed(&error))
 }
 
 fn refused(error: &serde_path_to_error::Error<serde_json::Error>) -> Failure {
-    let cause = error.inner();
-    let text = cause.to_string();
-    // A number such as 1e999 is JSON; that no field can hold it is the field's matter.
-    let too_large = text.starts_with("number out of range");
-    if cause.classify() != Category::Data && !too_large {
-        return malformed(cause);
-    }
+    let text = error.inner().to_string();
     let message: String = text.split(" at line ").next().unwrap_or_default().chars().take(200).collect();
     match field_of(&error.path().to_string(), &message) {
         Some(field) => Failure::invalid(field, message),
@@ -142,7 +154,9 @@ mod tests {
 
     #[test]
     fn what_is_not_json_is_malformed() {
-        for body in ["", "{", "amount=1", "[1,", "{\"amount\": 1} x", "{\"amount\": 1, \"lines\": [}", "\u{feff}{}"] {
+        for body in
+            ["", "{", "amount=1", "[1,", "{\"amount\": 1} x", "{\"amount\": 1, \"lines\": [}", "\u{feff}{}"]
+        {
             assert_eq!(failure(body), (ErrorKind::Malformed, None), "{body:?}");
         }
         assert_eq!(decode::<Order>(b"{\"amount\": \"\xff\"}").unwrap_err().kind(), ErrorKind::Malformed);

@@ -64,7 +64,6 @@ pub(super) struct Document;
 
 /// The shape of every error.
 #[derive(Debug, Serialize, ToSchema)]
-#[expect(dead_code, reason = "describes what telemetry's error_response writes")]
 pub(super) struct ErrorBody {
     /// What went wrong.
     error: ErrorDetail,
@@ -72,7 +71,6 @@ pub(super) struct ErrorBody {
 
 /// What went wrong.
 #[derive(Debug, Serialize, ToSchema)]
-#[expect(dead_code, reason = "describes what telemetry's error_response writes")]
 pub(super) struct ErrorDetail {
     /// From a closed list: malformed, forbidden, not_found, method_not_allowed, conflict, payload_too_large,
     /// unsupported_media_type, invalid, internal, unavailable, deadline_exceeded.
@@ -90,7 +88,7 @@ pub(super) struct ErrorDetail {
 }
 
 macro_rules! errors {
-    ($($name:ident = $status:literal, $code:literal, $message:literal, $description:literal;)+) => {
+    ($($name:ident = $code:literal, $message:literal, $description:literal;)+) => {
         $(
             #[doc = $description]
             #[derive(ToResponse)]
@@ -101,28 +99,24 @@ macro_rules! errors {
             )]
             #[expect(dead_code, reason = "describes what telemetry's error_response writes")]
             pub(super) struct $name(ErrorBody);
-
-            impl $name {
-                const STATUS: &'static str = $status;
-            }
         )+
     };
 }
 
 errors! {
-    Malformed = "400", "malformed", "the body is not JSON: line 1, column 2", "The request cannot be read.";
-    Forbidden = "403", "forbidden", "the account is not active", "Not allowed.";
-    NotFound = "404", "not_found", "no such player", "There is no such thing.";
-    Conflict = "409", "conflict", "the username is taken", "The state of things does not allow it.";
-    PayloadTooLarge = "413", "payload_too_large", "the body must have at most 65536 bytes", "The body is too large.";
-    UnsupportedMediaType = "415", "unsupported_media_type", "the content type must be application/json",
+    Malformed = "malformed", "the body is not JSON: line 1, column 2", "The request cannot be read.";
+    Forbidden = "forbidden", "the account is not active", "Not allowed.";
+    NotFound = "not_found", "player 7 does not exist", "There is no such thing.";
+    Conflict = "conflict", "the username is taken", "The state of things does not allow it.";
+    PayloadTooLarge = "payload_too_large", "the body must have at most 65536 bytes", "The body is too large.";
+    UnsupportedMediaType = "unsupported_media_type", "the content type must be application/json",
         "The content type is not JSON.";
-    Invalid = "422", "invalid", "amount must have at most two decimals",
+    Invalid = "invalid", "amount must have at most two decimals",
         "A field is missing, of the wrong type or out of range; the error names it.";
-    Internal = "500", "internal", "internal error", "Our fault.";
-    Unavailable = "503", "unavailable", "the database is not available, try again",
+    Internal = "internal", "internal error", "Our fault.";
+    Unavailable = "unavailable", "the database is not available, try again",
         "Something that the request needs is down.";
-    DeadlineExceeded = "504", "deadline_exceeded", "the time allowed for the request ran out",
+    DeadlineExceeded = "deadline_exceeded", "the time allowed for the request ran out",
         "The time ran out; the change may have happened. Try again with the same idempotency key.";
 }
 
@@ -144,16 +138,16 @@ fn named<R: for<'r> ToResponse<'r>>(status: &str) -> (String, RefOr<Response>) {
 impl IntoResponses for PeerErrors {
     fn responses() -> Responses {
         Responses::from([
-            named::<Internal>(Internal::STATUS),
-            named::<Unavailable>(Unavailable::STATUS),
-            named::<DeadlineExceeded>(DeadlineExceeded::STATUS),
+            named::<Internal>("500"),
+            named::<Unavailable>("503"),
+            named::<DeadlineExceeded>("504"),
         ])
     }
 }
 
 impl IntoResponses for ReadErrors {
     fn responses() -> Responses {
-        let own = [named::<NotFound>(NotFound::STATUS), named::<Invalid>(Invalid::STATUS)];
+        let own = [named::<NotFound>("404"), named::<Invalid>("422")];
         PeerErrors::responses().into_iter().chain(own).collect()
     }
 }
@@ -161,10 +155,10 @@ impl IntoResponses for ReadErrors {
 impl IntoResponses for ChangeErrors {
     fn responses() -> Responses {
         let own = [
-            named::<Malformed>(Malformed::STATUS),
-            named::<Conflict>(Conflict::STATUS),
-            named::<PayloadTooLarge>(PayloadTooLarge::STATUS),
-            named::<UnsupportedMediaType>(UnsupportedMediaType::STATUS),
+            named::<Malformed>("400"),
+            named::<Conflict>("409"),
+            named::<PayloadTooLarge>("413"),
+            named::<UnsupportedMediaType>("415"),
         ];
         ReadErrors::responses().into_iter().chain(own).collect()
     }

@@ -202,7 +202,8 @@ pub(super) async fn crash(
     body: Body<CrashRequest>,
 ) -> Result<Json<CrashResponse>, HttpFailure> {
     let CrashRequest { match_id, error_message } = body.0;
-    let Match { match_id, status, .. } = matches.crash(MatchId(match_id), error_message, key.0.as_ref()).await?;
+    let Match { match_id, status, .. } =
+        matches.crash(MatchId(match_id), error_message, key.0.as_ref()).await?;
     Ok(Json(CrashResponse { match_id, status, message: "Match crash recorded" }))
 }
 

@@ -36,7 +36,8 @@ pub(super) async fn welcome(_: Caller) -> Json<Welcome> {
 }
 
 /// The document, written out once.
-static DOCUMENT: LazyLock<Result<String, serde_json::Error>> = LazyLock::new(|| Document::openapi().to_json());
+static DOCUMENT: LazyLock<Result<String, serde_json::Error>> =
+    LazyLock::new(|| Document::openapi().to_json());
 
 /// This document.
 #[utoipa::path(
@@ -76,7 +77,8 @@ static PAGE: LazyLock<Arc<Config<'static>>> =
     LazyLock::new(|| Arc::new(Config::new(["/openapi.json"]).validator_url("none")));
 
 fn file(name: &str) -> Result<HttpResponse, HttpFailure> {
-    let found = utoipa_swagger_ui::serve(name, PAGE.clone()).map_err(|error| Failure::internal(error.to_string()))?;
+    let found =
+        utoipa_swagger_ui::serve(name, PAGE.clone()).map_err(|error| Failure::internal(error.to_string()))?;
     let file = found.ok_or_else(|| Failure::not_found("no such file"))?;
     let mut bytes = file.bytes.into_owned();
     if name == "index.html"

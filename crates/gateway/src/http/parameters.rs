@@ -77,7 +77,9 @@ mod tests {
     fn pages_are_read_from_the_query() {
         assert_eq!(page("").unwrap(), Page { limit: 10, before: None });
         assert_eq!(page("limit=3&before=9&other=1").unwrap(), Page { limit: 3, before: Some(9) });
-        for (query, field) in [("limit=x", "limit"), ("limit=", "limit"), ("limit=0", "limit"), ("before=1.5", "before")] {
+        for (query, field) in
+            [("limit=x", "limit"), ("limit=", "limit"), ("limit=0", "limit"), ("before=1.5", "before")]
+        {
             assert_eq!(page(query).unwrap_err().field(), Some(field), "{query}");
         }
     }

@@ -77,7 +77,11 @@ pub(super) async fn register(
     let RegisterRequest { username, email, level, tier, region } = body.0;
     let new = NewPlayer { username, email, level, tier, region: region.unwrap_or_default() }.checked()?;
     let PlayerId(player_id) = players.register(&new, key.0.as_ref()).await?;
-    Ok(Json(RegisterResponse { player_id, username: new.username, message: "Player registered successfully" }))
+    Ok(Json(RegisterResponse {
+        player_id,
+        username: new.username,
+        message: "Player registered successfully",
+    }))
 }
 
 /// Who logs in.

@@ -1,8 +1,8 @@
 //! Which routes there are, in one table: the app, its metrics and the test of its document are made of it.
 
+use actix_web::Route;
 use actix_web::http::Method;
 use actix_web::web::{self, Data, ServiceConfig};
-use actix_web::Route;
 use battlearena_runtime::Readiness;
 use battlearena_telemetry::http::{Operations, method_not_allowed, not_found, operations};
 
@@ -35,7 +35,8 @@ pub(crate) struct Entry {
 /// All routes but those of operations.
 pub(crate) fn table() -> Vec<Entry> {
     let get = |path, route: fn(Route) -> Route| Entry { method: Method::GET, path, route: route(web::get()) };
-    let post = |path, route: fn(Route) -> Route| Entry { method: Method::POST, path, route: route(web::post()) };
+    let post =
+        |path, route: fn(Route) -> Route| Entry { method: Method::POST, path, route: route(web::post()) };
     vec![
         get("/", |route| route.to(pages::welcome)),
         get("/openapi.json", |route| route.to(pages::openapi)),
@@ -101,7 +102,10 @@ mod tests {
         let documented: BTreeSet<String> = paths
             .iter()
             .flat_map(|(path, item)| {
-                item.as_object().unwrap().keys().map(move |method| format!("{} {path}", method.to_uppercase()))
+                item.as_object()
+                    .unwrap()
+                    .keys()
+                    .map(move |method| format!("{} {path}", method.to_uppercase()))
             })
             .collect();
         assert_eq!(documented, routes);

@@ -41,7 +41,10 @@ pub(super) struct PlayerStats {
     get, path = "/api/stats/players", tag = "statistics",
     responses((status = 200, description = "The counts.", body = PlayerStats), PeerErrors)
 )]
-pub(super) async fn players(_: Caller, statistics: Data<Statistics>) -> Result<Json<PlayerStats>, HttpFailure> {
+pub(super) async fn players(
+    _: Caller,
+    statistics: Data<Statistics>,
+) -> Result<Json<PlayerStats>, HttpFailure> {
     let GetPlayerStatsResponse { total_players, active_today, active_now, new_today, timestamp } =
         statistics.of_players().await?;
     let timestamp = timestamp_from_wire(timestamp);
@@ -79,7 +82,10 @@ pub(super) struct MatchStats {
     get, path = "/api/stats/matches", tag = "statistics",
     responses((status = 200, description = "The counts.", body = MatchStats), PeerErrors)
 )]
-pub(super) async fn matches(_: Caller, statistics: Data<Statistics>) -> Result<Json<MatchStats>, HttpFailure> {
+pub(super) async fn matches(
+    _: Caller,
+    statistics: Data<Statistics>,
+) -> Result<Json<MatchStats>, HttpFailure> {
     let GetMatchStatsResponse {
         total_matches,
         in_progress,
@@ -125,7 +131,10 @@ pub(super) struct RevenueStats {
     get, path = "/api/stats/revenue", tag = "statistics",
     responses((status = 200, description = "The sums.", body = RevenueStats), PeerErrors)
 )]
-pub(super) async fn revenue(_: Caller, statistics: Data<Statistics>) -> Result<Json<RevenueStats>, HttpFailure> {
+pub(super) async fn revenue(
+    _: Caller,
+    statistics: Data<Statistics>,
+) -> Result<Json<RevenueStats>, HttpFailure> {
     let GetRevenueStatsResponse {
         revenue_today_minor,
         revenue_month_minor,

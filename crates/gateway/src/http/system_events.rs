@@ -26,9 +26,9 @@ pub(super) struct EventRequest {
     /// For people, at most 2000 characters.
     #[schema(example = "release 1.2 is out")]
     message: String,
-    /// A JSON object of at most 16384 bytes, kept as it is; null and absent mean an empty one.
+    /// A JSON object of at most 16384 bytes, kept as it is; absent, it is empty.
     #[serde(default)]
-    #[schema(value_type = Option<Object>, example = json!({"release": "1.2"}))]
+    #[schema(value_type = Object, example = json!({"release": "1.2"}))]
     metadata: Option<Box<RawValue>>,
 }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use battlearena_proto::matches::match_service_client::MatchServiceClient;
 use battlearena_proto::matches::{
-    CompleteMatchRequest, CrashMatchRequest, GetMatchRequest, HeartbeatRequest, ListPlayerMatchesRequest, Match,
-    ParticipantStats, StartMatchRequest,
+    CompleteMatchRequest, CrashMatchRequest, GetMatchRequest, HeartbeatRequest, ListPlayerMatchesRequest,
+    Match, ParticipantStats, StartMatchRequest,
 };
 use battlearena_proto::{Failure, MatchId, MatchType, PlayerId};
 use battlearena_storage::Database;
@@ -104,11 +104,19 @@ impl Matches {
         fields(match.id = result.match_id.get(), match.winner_id = result.winner_id.get(),
                match.duration = result.duration_seconds, error.type = Empty, otel.status_code = Empty)
     )]
-    pub(crate) async fn complete(&self, result: Outcome, key: Option<&IdempotencyKey>) -> Result<Match, Failure> {
+    pub(crate) async fn complete(
+        &self,
+        result: Outcome,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<Match, Failure> {
         self.check_and_complete(result, key).await.inspect_err(note)
     }
 
-    async fn check_and_complete(&self, result: Outcome, key: Option<&IdempotencyKey>) -> Result<Match, Failure> {
+    async fn check_and_complete(
+        &self,
+        result: Outcome,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<Match, Failure> {
         let Outcome { match_id, winner_id, duration_seconds, participant_stats } = result;
         game::check_duration(duration_seconds)?;
         let request = CompleteMatchRequest {
@@ -139,8 +147,11 @@ impl Matches {
     ) -> Result<Match, Failure> {
         let crashed = async {
             game::check_error_message(&error_message)?;
-            let request =
-                CrashMatchRequest { match_id: match_id.get(), error_message, idempotency_key: key_for_peer(key) };
+            let request = CrashMatchRequest {
+                match_id: match_id.get(),
+                error_message,
+                idempotency_key: key_for_peer(key),
+            };
             let answer = self.client.clone().crash_match(request).await.map_err(failure)?;
             complete(answer.into_inner().r#match)
         };
@@ -196,7 +207,7 @@ impl Matches {
             players::is_active(connection.session(), player).await?.is_some()
         };
         if !known {
-            return Err(unknown_player());
+            return Err(unknown_player(player));
         }
         let request = ListPlayerMatchesRequest {
             player_id: player.get(),

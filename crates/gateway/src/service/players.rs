@@ -36,7 +36,11 @@ impl Players {
         fields(player.id = Empty, player.username = new.username, player.level = new.level,
                error.type = Empty, otel.status_code = Empty)
     )]
-    pub(crate) async fn register(&self, new: &NewPlayer, key: Option<&IdempotencyKey>) -> Result<PlayerId, Failure> {
+    pub(crate) async fn register(
+        &self,
+        new: &NewPlayer,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<PlayerId, Failure> {
         let result = match key {
             None => self.register_once(new).await,
             Some(key) => self.register_keyed(new, key).await,
@@ -107,7 +111,7 @@ impl Players {
             return Err(Failure::new(ErrorKind::Forbidden, "the account is not active"));
         }
         self.metrics.login_refused(LoginRefusal::UnknownPlayer);
-        Err(unknown_player())
+        Err(unknown_player(id))
     }
 
     /// A log-in that could not even be read.
@@ -132,7 +136,7 @@ impl Players {
 
     async fn find(&self, id: PlayerId) -> Result<Player, Failure> {
         let connection = self.database.connection().await?;
-        players::by_id(connection.session(), id).await?.ok_or_else(unknown_player)
+        players::by_id(connection.session(), id).await?.ok_or_else(|| unknown_player(id))
     }
 }
 

@@ -12,8 +12,8 @@ use crate::domain::page::Page;
 use crate::domain::payment::DeclinePercent;
 use crate::domain::purchase::Purchase;
 use crate::metrics::{Metrics, Sale};
-use crate::store::transactions::{self, Keyed, Recorded, Transaction};
 use crate::store::players;
+use crate::store::transactions::{self, Keyed, Recorded, Transaction};
 
 /// How often a purchase is looked up again after another request with its key came in between. Once is enough, unless
 /// that other one is rolled back.
@@ -84,10 +84,11 @@ impl Purchases {
         loop {
             looks += 1;
             let recorded =
-                transactions::record(connection.session(), purchase, status, keyed, traceparent.as_deref()).await;
+                transactions::record(connection.session(), purchase, status, keyed, traceparent.as_deref())
+                    .await;
             match recorded {
                 Err(error) if error.violates(transactions::KEY_TAKEN) && looks < LOOKS => {}
-                recorded => return recorded?.ok_or_else(unknown_player),
+                recorded => return recorded?.ok_or_else(|| unknown_player(purchase.player_id)),
             }
         }
     }
@@ -111,7 +112,7 @@ impl Purchases {
         let transactions = transactions::of_player(session, player, page).await?;
         // Only an empty page leaves open whether there is such a player.
         if transactions.is_empty() && players::is_active(session, player).await?.is_none() {
-            return Err(unknown_player());
+            return Err(unknown_player(player));
         }
         Ok(transactions)
     }

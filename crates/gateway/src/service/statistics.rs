@@ -2,8 +2,9 @@
 
 use battlearena_proto::analytics::analytics_service_client::AnalyticsServiceClient;
 use battlearena_proto::analytics::{
-    GetLeaderboardRequest, GetMatchStatsRequest, GetMatchStatsResponse, GetPlayerRankRequest, GetPlayerStatsRequest,
-    GetPlayerStatsResponse, GetRevenueStatsRequest, GetRevenueStatsResponse, LeaderboardEntry,
+    GetLeaderboardRequest, GetMatchStatsRequest, GetMatchStatsResponse, GetPlayerRankRequest,
+    GetPlayerStatsRequest, GetPlayerStatsResponse, GetRevenueStatsRequest, GetRevenueStatsResponse,
+    LeaderboardEntry,
 };
 use battlearena_proto::{ErrorKind, Failure, PlayerId};
 use battlearena_storage::Database;
@@ -101,7 +102,7 @@ impl Statistics {
             Err(failure) if failure.kind() == ErrorKind::NotFound => {
                 let connection = self.database.connection().await?;
                 let points = players::total_points(connection.session(), player).await?;
-                points.map(|points| Rank { rank: None, points }).ok_or_else(unknown_player)
+                points.map(|points| Rank { rank: None, points }).ok_or_else(|| unknown_player(player))
             }
             Err(failure) => Err(failure),
         }

@@ -1,8 +1,8 @@
 //! System events, which go straight into the event log.
 
+use battlearena_proto::Failure;
 use battlearena_proto::events::event_log_service_client::EventLogServiceClient;
 use battlearena_proto::events::{RecordRequest, SystemEventRecorded};
-use battlearena_proto::Failure;
 use battlearena_storage::idempotency::IdempotencyKey;
 use battlearena_telemetry::grpc::InstrumentedChannel;
 use tracing::field::Empty;
@@ -28,7 +28,11 @@ impl SystemEvents {
         fields(event.type = event.event_type, event.severity = event.severity.as_str(), error.type = Empty,
                otel.status_code = Empty)
     )]
-    pub(crate) async fn record(&self, event: &SystemEvent, key: Option<&IdempotencyKey>) -> Result<i64, Failure> {
+    pub(crate) async fn record(
+        &self,
+        event: &SystemEvent,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<i64, Failure> {
         let SystemEvent { event_type, severity, message, metadata_json } = event.clone();
         let request = RecordRequest {
             event: Some(SystemEventRecorded {

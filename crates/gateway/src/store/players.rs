@@ -128,8 +128,12 @@ pub(crate) async fn by_id(session: Session<'_>, id: PlayerId) -> Result<Option<P
     }))
 }
 
-static PLAYER_IS_ACTIVE: Statement =
-    Statement::new("player_is_active", "SELECT", "players", "select is_active from gateway.players where id = $1");
+static PLAYER_IS_ACTIVE: Statement = Statement::new(
+    "player_is_active",
+    "SELECT",
+    "players",
+    "select is_active from gateway.players where id = $1",
+);
 
 /// Whether a player may log in; `None` when there is no such player.
 ///
@@ -139,8 +143,12 @@ pub(crate) async fn is_active(session: Session<'_>, id: PlayerId) -> Result<Opti
     Ok(session.query_opt(&PLAYER_IS_ACTIVE, &[&id.get()]).await?.map(|row| row.get(0)))
 }
 
-static TIERS_OF: Statement =
-    Statement::new("tiers_of_players", "SELECT", "players", "select id, tier from gateway.players where id = any($1)");
+static TIERS_OF: Statement = Statement::new(
+    "tiers_of_players",
+    "SELECT",
+    "players",
+    "select id, tier from gateway.players where id = any($1)",
+);
 
 /// Those of the ids that are players, with their tiers, in no order.
 ///
@@ -151,8 +159,12 @@ pub(crate) async fn tiers_of(session: Session<'_>, ids: &[i64]) -> Result<Vec<(i
     Ok(rows.iter().map(|row| (row.get(0), tier_of(row, 1))).collect())
 }
 
-static TOTAL_POINTS: Statement =
-    Statement::new("total_points", "SELECT", "players", "select total_points from gateway.players where id = $1");
+static TOTAL_POINTS: Statement = Statement::new(
+    "total_points",
+    "SELECT",
+    "players",
+    "select total_points from gateway.players where id = $1",
+);
 
 /// A player's points as far as they have been told here; `None` when there is no such player.
 ///

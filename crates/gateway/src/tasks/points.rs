@@ -190,12 +190,19 @@ mod tests {
         let completed = |results: &[(i64, i64)]| {
             let participants = results
                 .iter()
-                .map(|(player_id, points)| ParticipantResult { player_id: *player_id, points: *points, ..Default::default() })
+                .map(|(player_id, points)| ParticipantResult {
+                    player_id: *player_id,
+                    points: *points,
+                    ..Default::default()
+                })
                 .collect();
             Body::MatchCompleted(MatchCompleted { participants, ..Default::default() })
         };
-        let bodies =
-            [completed(&[(2, 10), (1, 5)]), Body::PlayerLoggedIn(PlayerLoggedIn { player_id: 9 }), completed(&[(2, 7), (3, 0)])];
+        let bodies = [
+            completed(&[(2, 10), (1, 5)]),
+            Body::PlayerLoggedIn(PlayerLoggedIn { player_id: 9 }),
+            completed(&[(2, 7), (3, 0)]),
+        ];
         let events = bodies.map(|body| Event { body: Some(body), ..Default::default() });
         assert_eq!(sums(&events), BTreeMap::from([(1, 5), (2, 17)]));
     }

@@ -324,7 +324,7 @@ static OF_PLAYER: Statement = Statement::new(
         "select ",
         columns!(),
         " from match.match_participants p join match.matches m on m.id = p.match_id
-         where p.player_id = $1 and ($2 = 0 or p.match_id < $2) order by p.match_id desc limit $3"
+         where p.player_id = $1 and ($2::bigint = 0 or p.match_id < $2) order by p.match_id desc limit $3"
     ),
 );
 

@@ -1,5 +1,5 @@
-//! The requests that players send: paths, bodies and idempotency keys, in the gateway's words. Pure but for the number of
-//! the run, which keeps keys and names apart from every other run's.
+//! The requests that players send: paths, bodies and idempotency keys, in the gateway's words. Pure but for
+//! the number of the run, which keeps keys and names apart from every other run's.
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,7 +24,8 @@ pub(super) struct Requests {
 }
 
 impl Requests {
-    /// With a random number for the run: even a run with the same seed must not be taken for a retry of the last one.
+    /// With a random number for the run: even a run with the same seed must not be taken for a retry of the
+    /// last one.
     pub(super) fn new() -> Self {
         Self { run: rand::random(), next: AtomicU64::new(0) }
     }
@@ -88,7 +89,8 @@ impl Requests {
             player_id,
             item_type: item.item_type.as_str(),
             item_name: item.name,
-            // Whole cents below a thousand dollars: the shortest form of the nearest number has at most two places.
+            // Whole cents below a thousand dollars: the shortest form of the nearest number has at most two
+            // places.
             amount: item.price_cents as f64 / 100.0,
         };
         self.mutation("/api/transactions/create", &body)

@@ -1,5 +1,5 @@
-//! The simulator against a small real platform that keeps books and misbehaves on demand: what the check accepts, and
-//! what it must not accept.
+//! The simulator against a small real platform that keeps books and misbehaves on demand: what the check
+//! accepts, and what it must not accept.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -1,5 +1,5 @@
-//! A small platform that keeps books: the gateway's routes over real HTTP, GetTotals over real gRPC. It checks what it is
-//! sent as the gateway does, and misbehaves on demand.
+//! A small platform that keeps books: the gateway's routes over real HTTP, GetTotals over real gRPC. It
+//! checks what it is sent as the gateway does, and misbehaves on demand.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
