@@ -30,6 +30,8 @@ enum Command {
     Simulate(Box<roles::Simulate>),
     /// Bring the database to the newest schema. Nothing else changes schemas.
     Migrate(Box<roles::Migrate>),
+    /// Look after events that could not go on their way, and rebuild what is made of the event log.
+    Events(Box<roles::Events>),
     /// Ask a service whether it is ready: exit code 0 if so, 1 if not.
     Health(HealthSettings),
 }
@@ -44,6 +46,7 @@ impl Cli {
             Command::Analytics(process) => process.run(Role::Analytics.name(), roles::analytics),
             Command::Simulate(process) => process.run("simulator", roles::simulate),
             Command::Migrate(process) => process.run("migrate", roles::migrate),
+            Command::Events(process) => process.run("events", crate::events::run),
             Command::Health(settings) => crate::health::run(&settings),
         }
     }

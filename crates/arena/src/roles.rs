@@ -8,6 +8,7 @@ use battlearena_runtime::CancellationToken;
 use battlearena_storage::{Migrator, migrate as migrate_database};
 use clap::{Args, ValueEnum};
 
+use crate::events::EventsSettings;
 use crate::probe::url;
 use crate::role_process::RoleProcess;
 
@@ -22,6 +23,8 @@ pub(crate) type Match = RoleProcess<battlearena_match::Config>;
 pub(crate) type Analytics = RoleProcess<battlearena_analytics::Config>;
 /// `arena simulate`.
 pub(crate) type Simulate = RoleProcess<battlearena_simulator::Config>;
+/// `arena events`.
+pub(crate) type Events = RoleProcess<EventsSettings>;
 /// `arena migrate`.
 pub(crate) type Migrate = RoleProcess<MigrateSettings>;
 

@@ -78,7 +78,8 @@ impl App {
             relay,
         } = config;
         check_bind(http, auth, open_bind_any)?;
-        let database = Database::new(&database, "gateway").context("cannot read the database's address")?;
+        let database =
+            Database::new(&database, "arena-gateway").context("cannot read the database's address")?;
         let matches = connect(&match_url).with_context(|| format!("cannot read the address {match_url}"))?;
         let matches = matches.with_services(&["battlearena.match.v1.MatchService"]);
         let log_url = &relay.event_log_url;

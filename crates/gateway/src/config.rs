@@ -63,7 +63,14 @@ fn percent(text: &str) -> Result<f64, String> {
 
 #[cfg(test)]
 mod tests {
+    use clap::{Args as _, Command};
+
     use super::*;
+
+    #[test]
+    fn settings_do_not_clash() {
+        Config::augment_args(Command::new("gateway")).debug_assert();
+    }
 
     #[test]
     fn percents_have_bounds() {

@@ -4,6 +4,7 @@
 mod body;
 mod caller;
 mod document;
+mod match_views;
 mod matches;
 mod pages;
 mod parameters;

@@ -12,6 +12,7 @@ mod tasks;
 
 pub use app::App;
 pub use config::{AuthMode, Config};
+pub use tasks::POINTS;
 
 mod embedded {
     refinery::embed_migrations!("migrations");

@@ -2,4 +2,5 @@
 
 mod points;
 
+pub use points::POINTS;
 pub(crate) use points::follow_points;

@@ -138,7 +138,8 @@ fn report(addresses: &Addresses, cluster: Option<&Cluster>, database: &Database)
         || ("as --database-url says".to_owned(), "your database"),
         |cluster| {
             let sockets = cluster.sockets().display();
-            (format!("psql -h {sockets} -U {SUPERUSER} {DATABASE}"), "the database, on this machine only")
+            let url = format!("host={sockets} user={SUPERUSER} dbname={DATABASE}");
+            (format!("psql '{url}'"), "the database; what is quoted is its --database-url")
         },
     );
     table.row(["postgresql".to_owned(), psql, purpose.to_owned()]);

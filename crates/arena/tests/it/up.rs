@@ -69,7 +69,7 @@ fn nothing_outlives_a_kill() {
     for part in ["gateway", "match", "analytics", "simulate", "postgres -D", "arena-guard"] {
         assert!(commands.iter().any(|command| command.contains(part)), "{part} in {commands:?}");
     }
-    let sockets = up.report.split("psql -h ").nth(1).unwrap().split(' ').next().unwrap().to_owned();
+    let sockets = up.report.split("psql 'host=").nth(1).unwrap().split(' ').next().unwrap().to_owned();
     let data = std::path::Path::new(&sockets).parent().unwrap();
     assert!(data.exists());
     up.signal(Signal::KILL);

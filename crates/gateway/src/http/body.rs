@@ -1,6 +1,8 @@
 //! JSON bodies: the content type, the size, the syntax and the fields, in this order, each mistake with its own status
 //! and the last one with the name of the field.
 
+use std::marker::PhantomData;
+
 use actix_web::dev::Payload;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::BytesMut;
@@ -9,7 +11,9 @@ use battlearena_proto::{ErrorKind, Failure};
 use battlearena_telemetry::http::HttpFailure;
 use futures::StreamExt;
 use futures::future::LocalBoxFuture;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 /// The largest body, in bytes.
 pub(super) const LARGEST: usize = 64 * 1024;
@@ -70,14 +74,9 @@ async fn read(mut payload: Payload) -> Result<BytesMut, Failure> {
 }
 
 fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
-    // Serde would take an array for an object, field by field.
-    if bytes.trim_ascii_start().first() != Some(&b'{') {
-        check_syntax(bytes)?;
-        return Err(Failure::new(ErrorKind::Invalid, "the body must be a JSON object"));
-    }
     let mut json = serde_json::Deserializer::from_slice(bytes);
     match serde_path_to_error::deserialize(&mut json) {
-        Ok(value) => {
+        Ok(Object(value)) => {
             json.end().map_err(|error| malformed(&error))?;
             Ok(value)
         }
@@ -86,6 +85,30 @@ fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
             check_syntax(bytes)?;
             Err(refused(&error))
         }
+    }
+}
+
+/// A JSON object, and nothing else: serde by itself would take an array for one, field by field.
+#[derive(Debug)]
+pub(super) struct Object<T>(pub(super) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor(PhantomData)).map(Self)
+    }
+}
+
+struct ObjectVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map))
     }
 }
 
@@ -125,15 +148,13 @@ fn malformed(error: &serde_json::Error) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use serde::Deserialize;
-
     use super::*;
 
     #[derive(Debug, Deserialize)]
     struct Order {
         #[expect(dead_code, reason = "only its reading is of interest")]
         amount: f64,
-        lines: Vec<Line>,
+        lines: Vec<Object<Line>>,
     }
 
     #[derive(Debug, Deserialize)]
@@ -149,7 +170,7 @@ mod tests {
     #[test]
     fn good_bodies_are_read_and_unknown_fields_ignored() {
         let order: Order = decode(br#" {"amount": 1, "lines": [{"count": 2}], "colour": "red"} "#).unwrap();
-        assert_eq!(order.lines[0].count, 2);
+        assert_eq!(order.lines[0].0.count, 2);
     }
 
     #[test]
@@ -172,6 +193,7 @@ mod tests {
             (r#"{"amount": 1}"#, Some("lines")),
             (r#"{"amount": 1, "lines": [{"count": 1}, {}]}"#, Some("lines[1].count")),
             (r#"{"amount": 1, "lines": [{"count": 99999999999}]}"#, Some("lines[0].count")),
+            (r#"{"amount": 1, "lines": [[1]]}"#, Some("lines[0]")),
             ("[1, []]", None),
             ("null", None),
             ("\"{}\"", None),

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use battlearena_proto::{MatchType, Severity, Tier};
 use serde::Serialize;
-use utoipa::openapi::{RefOr, response::Response};
+use utoipa::openapi::response::Response;
+use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
+use utoipa::openapi::{Ref, RefOr};
 use utoipa::{IntoResponses, OpenApi, ToResponse, ToSchema};
 
-use super::{matches, pages, players, statistics, system_events, transactions};
+use super::{match_views, matches, pages, players, statistics, system_events, transactions};
 
 /// The API.
 #[derive(OpenApi)]
@@ -37,9 +40,9 @@ use super::{matches, pages, players, statistics, system_events, transactions};
         matches::start,
         matches::complete,
         matches::crash,
-        matches::get,
+        match_views::get,
         matches::heartbeat,
-        matches::of_player,
+        match_views::of_player,
         transactions::create,
         transactions::of_player,
         system_events::record,
@@ -61,6 +64,32 @@ use super::{matches, pages, players, statistics, system_events, transactions};
     )
 )]
 pub(super) struct Document;
+
+macro_rules! words {
+    ($($name:ident: $vocabulary:ident, $description:literal;)+) => {
+        $(
+            #[doc = $description]
+            pub(super) fn $name() -> Object {
+                vocabulary($vocabulary::WORDS, $description)
+            }
+        )+
+    };
+}
+
+words! {
+    match_type: MatchType, "How it is played.";
+    severity: Severity, "How serious it is.";
+    tier: Tier, "What the player pays for the service; free when absent.";
+}
+
+fn vocabulary(words: &'static [&'static str], description: &str) -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(words.iter().copied()))
+        .description(Some(description))
+        .examples(words.first().copied())
+        .build()
+}
 
 /// The shape of every error.
 #[derive(Debug, Serialize, ToSchema)]
@@ -126,13 +155,13 @@ pub(super) struct PeerErrors;
 /// What reading one thing can fail with.
 pub(super) struct ReadErrors;
 
-/// What a change can fail with.
-pub(super) struct ChangeErrors;
+/// What a request with a body can fail with, whatever it is about.
+pub(super) struct BodyErrors;
 
 type Responses = BTreeMap<String, RefOr<Response>>;
 
 fn named<R: for<'r> ToResponse<'r>>(status: &str) -> (String, RefOr<Response>) {
-    (status.to_owned(), utoipa::openapi::Ref::from_response_name(R::response().0).into())
+    (status.to_owned(), Ref::from_response_name(R::response().0).into())
 }
 
 impl IntoResponses for PeerErrors {
@@ -152,15 +181,15 @@ impl IntoResponses for ReadErrors {
     }
 }
 
-impl IntoResponses for ChangeErrors {
+impl IntoResponses for BodyErrors {
     fn responses() -> Responses {
         let own = [
             named::<Malformed>("400"),
-            named::<Conflict>("409"),
             named::<PayloadTooLarge>("413"),
             named::<UnsupportedMediaType>("415"),
+            named::<Invalid>("422"),
         ];
-        ReadErrors::responses().into_iter().chain(own).collect()
+        PeerErrors::responses().into_iter().chain(own).collect()
     }
 }
 

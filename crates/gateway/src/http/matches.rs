@@ -1,25 +1,24 @@
-//! Routes of matches. What they mean is decided by the match service.
+//! Routes that change matches. What they mean is decided by the match service.
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Json};
-use battlearena_proto::matches::{Match, Participant, ParticipantStats};
-use battlearena_proto::{MatchId, MatchType, PlayerId, timestamp_from_wire};
+use battlearena_proto::matches::{Match, ParticipantStats};
+use battlearena_proto::{MatchId, MatchType, PlayerId};
 use battlearena_telemetry::http::HttpFailure;
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::body::Body;
+use super::body::{Body, Object};
 use super::caller::Caller;
-use super::document::{ChangeErrors, ReadErrors};
-use super::parameters::{Key, MatchPath, PageQuery, PlayerPath};
+use super::document::{BodyErrors, ReadErrors};
+use super::parameters::{Key, MatchPath};
 use crate::service::matches::{Matches, NewMatch, Outcome};
 
 /// A match to begin.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(super) struct StartRequest {
-    /// `solo`, `team` or `tournament`.
-    #[schema(value_type = String, example = "solo")]
+    /// How it is played.
+    #[schema(schema_with = super::document::match_type)]
     match_type: MatchType,
     /// Who plays: 1 to 100 players, each once.
     #[schema(example = json!([1, 2]))]
@@ -60,7 +59,7 @@ pub(super) struct StartResponse {
 #[utoipa::path(
     post, path = "/api/matches/start", tag = "matches", request_body = StartRequest,
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters.")),
-    responses((status = 200, description = "The match is in progress.", body = StartResponse), ChangeErrors)
+    responses((status = 200, description = "The match is in progress.", body = StartResponse), (status = 409, response = super::document::Conflict), BodyErrors)
 )]
 pub(super) async fn start(
     _: Caller,
@@ -88,7 +87,8 @@ pub(super) struct CompleteRequest {
     #[schema(example = 300, minimum = 0, maximum = 86400)]
     duration_seconds: i32,
     /// Results by player, each at most once; a participant who is left out has zeros.
-    participant_stats: Vec<StatsEntry>,
+    #[schema(value_type = Vec<StatsEntry>)]
+    participant_stats: Vec<Object<StatsEntry>>,
 }
 
 /// What one player achieved.
@@ -141,7 +141,7 @@ pub(super) struct CompleteResponse {
 #[utoipa::path(
     post, path = "/api/matches/complete", tag = "matches", request_body = CompleteRequest,
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters.")),
-    responses((status = 200, description = "The match is over.", body = CompleteResponse), ChangeErrors)
+    responses((status = 200, description = "The match is over.", body = CompleteResponse), (status = 404, response = super::document::NotFound), (status = 409, response = super::document::Conflict), BodyErrors)
 )]
 pub(super) async fn complete(
     _: Caller,
@@ -154,7 +154,7 @@ pub(super) async fn complete(
         match_id: MatchId(match_id),
         winner_id: PlayerId(winner_id),
         duration_seconds,
-        participant_stats: participant_stats.into_iter().map(Into::into).collect(),
+        participant_stats: participant_stats.into_iter().map(|Object(entry)| entry.into()).collect(),
     };
     let Match { match_id, status, winner_id, duration_seconds, .. } =
         matches.complete(outcome, key.0.as_ref()).await?;
@@ -193,7 +193,7 @@ pub(super) struct CrashResponse {
 #[utoipa::path(
     post, path = "/api/matches/crash", tag = "matches", request_body = CrashRequest,
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters.")),
-    responses((status = 200, description = "The match is over.", body = CrashResponse), ChangeErrors)
+    responses((status = 200, description = "The match is over.", body = CrashResponse), (status = 404, response = super::document::NotFound), (status = 409, response = super::document::Conflict), BodyErrors)
 )]
 pub(super) async fn crash(
     _: Caller,
@@ -227,142 +227,4 @@ pub(super) async fn heartbeat(
 ) -> Result<HttpResponse, HttpFailure> {
     matches.heartbeat(id.0).await?;
     Ok(HttpResponse::NoContent().finish())
-}
-
-/// A match with its participants.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct MatchResponse {
-    /// Number of the match.
-    #[schema(example = 1)]
-    match_id: i64,
-    /// `solo`, `team` or `tournament`.
-    #[schema(example = "solo")]
-    match_type: String,
-    /// `in_progress`, `completed` or `crashed`.
-    #[schema(example = "completed")]
-    status: String,
-    /// Region of the game server.
-    #[schema(example = "eu-west")]
-    server_region: String,
-    /// When it began (UTC).
-    #[schema(value_type = Option<String>, format = DateTime, example = "2030-01-01T12:00:00Z")]
-    start_time: Option<Timestamp>,
-    /// When it ended (UTC); null while it is in progress.
-    #[schema(value_type = Option<String>, format = DateTime, example = "2030-01-01T12:05:00Z")]
-    end_time: Option<Timestamp>,
-    /// The winner; null unless completed.
-    #[schema(example = 1)]
-    winner_id: Option<i64>,
-    /// Seconds of play; null while it is in progress.
-    #[schema(example = 300)]
-    duration_seconds: Option<i32>,
-    /// Why it crashed; null otherwise.
-    #[schema(example = json!(null))]
-    error_message: Option<String>,
-    /// Who played, by number.
-    participants: Vec<ParticipantEntry>,
-}
-
-/// One player in one match.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct ParticipantEntry {
-    /// Who.
-    #[schema(example = 1)]
-    player_id: i64,
-    /// Score in the game's own unit.
-    #[schema(example = 1500)]
-    score: i64,
-    /// Opponents eliminated.
-    #[schema(example = 7)]
-    kills: i32,
-    /// Times eliminated.
-    #[schema(example = 2)]
-    deaths: i32,
-    /// Ranking points that the match earned the player.
-    #[schema(example = 120)]
-    points: i64,
-    /// When the player joined (UTC).
-    #[schema(value_type = Option<String>, format = DateTime, example = "2030-01-01T12:00:00Z")]
-    joined_at: Option<Timestamp>,
-    /// When the player left (UTC); null while the match is in progress.
-    #[schema(value_type = Option<String>, format = DateTime, example = "2030-01-01T12:05:00Z")]
-    left_at: Option<Timestamp>,
-}
-
-impl From<Match> for MatchResponse {
-    fn from(the_match: Match) -> Self {
-        let Match {
-            match_id,
-            match_type,
-            status,
-            server_region,
-            start_time,
-            end_time,
-            winner_id,
-            duration_seconds,
-            error_message,
-            participants,
-        } = the_match;
-        Self {
-            match_id,
-            match_type,
-            status,
-            server_region,
-            start_time: timestamp_from_wire(start_time),
-            end_time: timestamp_from_wire(end_time),
-            winner_id,
-            duration_seconds,
-            error_message: Some(error_message).filter(|message| !message.is_empty()),
-            participants: participants.into_iter().map(Into::into).collect(),
-        }
-    }
-}
-
-impl From<Participant> for ParticipantEntry {
-    fn from(participant: Participant) -> Self {
-        let Participant { player_id, score, kills, deaths, points, joined_at, left_at } = participant;
-        let (joined_at, left_at) = (timestamp_from_wire(joined_at), timestamp_from_wire(left_at));
-        Self { player_id, score, kills, deaths, points, joined_at, left_at }
-    }
-}
-
-/// A match with its participants.
-#[utoipa::path(
-    get, path = "/api/matches/{match_id}", tag = "matches",
-    params(("match_id" = i64, Path, description = "Which match.")),
-    responses((status = 200, description = "The match.", body = MatchResponse), ReadErrors)
-)]
-pub(super) async fn get(
-    _: Caller,
-    matches: Data<Matches>,
-    id: MatchPath,
-) -> Result<Json<MatchResponse>, HttpFailure> {
-    Ok(Json(matches.get(id.0).await?.into()))
-}
-
-/// A page of a player's matches.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct MatchesResponse {
-    /// Newest first.
-    matches: Vec<MatchResponse>,
-}
-
-/// A player's matches, newest first.
-#[utoipa::path(
-    get, path = "/api/players/{player_id}/matches", tag = "matches",
-    params(
-        ("player_id" = i64, Path, description = "Whose matches."),
-        ("limit" = Option<i64>, Query, description = "1 to 100 [default: 10]."),
-        ("before" = Option<i64>, Query, description = "Only matches with a smaller number.")
-    ),
-    responses((status = 200, description = "A page of matches.", body = MatchesResponse), ReadErrors)
-)]
-pub(super) async fn of_player(
-    _: Caller,
-    matches: Data<Matches>,
-    player: PlayerPath,
-    page: PageQuery,
-) -> Result<Json<MatchesResponse>, HttpFailure> {
-    let matches = matches.of_player(player.0, page.0).await?;
-    Ok(Json(MatchesResponse { matches: matches.into_iter().map(Into::into).collect() }))
 }

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::body::Body;
 use super::caller::Caller;
-use super::document::{ChangeErrors, ReadErrors};
+use super::document::{BodyErrors, ReadErrors};
 use super::parameters::{Key, PlayerPath};
 use crate::domain::player::NewPlayer;
 use crate::service::players::Players;
@@ -26,11 +26,11 @@ pub(super) struct RegisterRequest {
     email: String,
     /// 1 to 1000.
     #[serde(default = "first_level")]
-    #[schema(default = 1, minimum = 1, maximum = 1000)]
+    #[schema(default = 1, example = 1, minimum = 1, maximum = 1000)]
     level: i32,
     /// `free`, `premium` or `enterprise`.
     #[serde(default = "usual_tier")]
-    #[schema(value_type = String, default = "free", example = "free")]
+    #[schema(schema_with = super::document::tier)]
     tier: Tier,
     /// Home region in free words, at most 20 characters.
     #[serde(default)]
@@ -66,7 +66,7 @@ pub(super) struct RegisterResponse {
 #[utoipa::path(
     post, path = "/api/players/register", tag = "players", request_body = RegisterRequest,
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters.")),
-    responses((status = 200, description = "The account exists.", body = RegisterResponse), ChangeErrors)
+    responses((status = 200, description = "The account exists.", body = RegisterResponse), (status = 409, response = super::document::Conflict), BodyErrors)
 )]
 pub(super) async fn register(
     _: Caller,
@@ -117,7 +117,8 @@ pub(super) struct LoginResponse {
     responses(
         (status = 200, description = "The player is in.", body = LoginResponse),
         (status = 403, response = super::document::Forbidden),
-        ChangeErrors
+        (status = 404, response = super::document::NotFound),
+        BodyErrors
     )
 )]
 pub(super) async fn log_in(

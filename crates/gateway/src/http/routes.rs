@@ -6,7 +6,7 @@ use actix_web::web::{self, Data, ServiceConfig};
 use battlearena_runtime::Readiness;
 use battlearena_telemetry::http::{Operations, method_not_allowed, not_found, operations};
 
-use super::{matches, pages, players, statistics, system_events, transactions};
+use super::{match_views, matches, pages, players, statistics, system_events, transactions};
 use crate::AuthMode;
 use crate::service::matches::Matches;
 use crate::service::players::Players;
@@ -49,13 +49,13 @@ pub(crate) fn table() -> Vec<Entry> {
         post("/api/players/register", |route| route.to(players::register)),
         post("/api/players/login", |route| route.to(players::log_in)),
         get("/api/players/{player_id}", |route| route.to(players::get)),
-        get("/api/players/{player_id}/matches", |route| route.to(matches::of_player)),
+        get("/api/players/{player_id}/matches", |route| route.to(match_views::of_player)),
         get("/api/players/{player_id}/transactions", |route| route.to(transactions::of_player)),
         get("/api/players/{player_id}/rank", |route| route.to(statistics::rank)),
         post("/api/matches/start", |route| route.to(matches::start)),
         post("/api/matches/complete", |route| route.to(matches::complete)),
         post("/api/matches/crash", |route| route.to(matches::crash)),
-        get("/api/matches/{match_id}", |route| route.to(matches::get)),
+        get("/api/matches/{match_id}", |route| route.to(match_views::get)),
         post("/api/matches/{match_id}/heartbeat", |route| route.to(matches::heartbeat)),
         post("/api/transactions/create", |route| route.to(transactions::create)),
         post("/api/system/event", |route| route.to(system_events::record)),

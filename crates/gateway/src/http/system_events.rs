@@ -9,26 +9,28 @@ use utoipa::ToSchema;
 
 use super::body::Body;
 use super::caller::Caller;
-use super::document::ChangeErrors;
+use super::document::BodyErrors;
 use super::parameters::Key;
 use crate::domain::system_event::SystemEvent;
 use crate::service::system_events::SystemEvents;
 
 /// Something that an operator or a game server has to say.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({"event_type": "deployment", "severity": "info", "message": "release 1.2 is out",
+                          "metadata": {"release": "1.2"}}))]
 pub(super) struct EventRequest {
     /// Free name of the event, 1 to 50 characters.
     #[schema(example = "deployment")]
     event_type: String,
-    /// `info`, `warning`, `error` or `critical`.
-    #[schema(value_type = String, example = "info")]
+    /// How serious it is.
+    #[schema(schema_with = super::document::severity)]
     severity: Severity,
     /// For people, at most 2000 characters.
     #[schema(example = "release 1.2 is out")]
     message: String,
     /// A JSON object of at most 16384 bytes, kept as it is; absent, it is empty.
     #[serde(default)]
-    #[schema(value_type = Object, example = json!({"release": "1.2"}))]
+    #[schema(value_type = Object)]
     metadata: Option<Box<RawValue>>,
 }
 
@@ -55,7 +57,7 @@ pub(super) struct EventResponse {
 #[utoipa::path(
     post, path = "/api/system/event", tag = "system", request_body = EventRequest,
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters.")),
-    responses((status = 200, description = "The event is in the log.", body = EventResponse), ChangeErrors)
+    responses((status = 200, description = "The event is in the log.", body = EventResponse), (status = 409, response = super::document::Conflict), BodyErrors)
 )]
 pub(super) async fn record(
     _: Caller,

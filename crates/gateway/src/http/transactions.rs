@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::body::Body;
 use super::caller::Caller;
-use super::document::{ChangeErrors, ReadErrors};
+use super::document::{BodyErrors, ReadErrors};
 use super::parameters::{Key, PageQuery, PlayerPath};
 use crate::domain::purchase::Purchase;
 use crate::service::purchases::Purchases;
@@ -59,7 +59,7 @@ pub(super) struct PurchaseResponse {
 #[utoipa::path(
     post, path = "/api/transactions/create", tag = "store", request_body = PurchaseRequest,
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters.")),
-    responses((status = 200, description = "The purchase was decided.", body = PurchaseResponse), ChangeErrors)
+    responses((status = 200, description = "The purchase was decided.", body = PurchaseResponse), (status = 404, response = super::document::NotFound), (status = 409, response = super::document::Conflict), BodyErrors)
 )]
 pub(super) async fn create(
     _: Caller,

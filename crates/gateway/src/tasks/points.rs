@@ -2,6 +2,7 @@
 //! service owns the points; here they are a projection, exact once the log has been followed to its end.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::time::{Duration, SystemTime};
 
 use battlearena_proto::analytics::ExportPointsRequest;
@@ -11,15 +12,16 @@ use battlearena_proto::events::{Event, SubscribeRequest, SubscribeResponse, even
 use battlearena_proto::{EventKind, Failure};
 use battlearena_runtime::{CancellationToken, deadline};
 use battlearena_storage::events::{ApplyError, Backoff, Consumer, Projection, request_rebuild};
-use battlearena_storage::{Database, Session, StorageError};
+use battlearena_storage::{Database, Owned, Ownership, Session, StorageError};
 use battlearena_telemetry::grpc::InstrumentedChannel;
+use tokio::time::MissedTickBehavior;
 use tonic::{Code, Status};
 
 use crate::SCHEMA;
 use crate::store::points;
 
-/// Name of the consumer, and of its queue in metrics.
-const NAME: &str = "gateway_points";
+/// Name of the consumer that keeps the total points of players, of its queue in metrics and of its dead letters.
+pub const POINTS: &str = "gateway_points";
 
 /// How often an operator's wishes are looked up.
 const ATTEND: Duration = Duration::from_secs(1);
@@ -37,46 +39,53 @@ enum FollowError {
     Log(#[source] Box<Failure>),
     #[error("the event log ended the stream")]
     Ended,
+    #[error("the connection that proves the ownership was lost")]
+    NotOwner,
     #[error("the log no longer has what comes next: a rebuild was requested")]
     Trimmed,
 }
 
-/// Runs until told to stop. What fails is tried again, from the stored offset.
+/// Runs until told to stop. What fails is tried again, from the stored offset. One replica at a time does the work;
+/// two at once would only be in each other's way, because the offset moves in the transaction of the effect.
 pub(crate) async fn follow_points(
     database: Database,
     analytics: InstrumentedChannel,
     stop: CancellationToken,
 ) {
+    let ownership = Ownership::new(database.clone(), POINTS);
     let mut backoff = Backoff::default();
-    while !stop.is_cancelled() {
-        let following = follow(&database, &analytics, &mut backoff);
+    while let Some(owned) = ownership.acquire(&stop).await {
+        let following = follow(&database, &analytics, &owned, &mut backoff);
         tokio::select! {
             () = stop.cancelled() => return,
             Err(error) = following => {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
-                tracing::warn!(consumer = NAME, %error, cause, "points pause");
+                tracing::warn!(consumer = POINTS, %error, cause, "points pause");
             }
         }
+        drop(owned);
         tokio::select! {
-            () = stop.cancelled() => {}
+            () = stop.cancelled() => return,
             () = tokio::time::sleep(backoff.next_pause()) => {}
         }
     }
 }
 
-/// Dropping it at any point is safe: the offset moves in the transaction of the effect.
+/// Dropping it at any point is safe.
 async fn follow(
     database: &Database,
     analytics: &InstrumentedChannel,
+    owned: &Owned,
     backoff: &mut Backoff,
-) -> Result<std::convert::Infallible, FollowError> {
+) -> Result<Infallible, FollowError> {
     let projection = Points { analytics: AnalyticsServiceClient::new(analytics.clone()) };
-    let mut consumer = Consumer::open(database.clone(), SCHEMA, NAME, projection).await?;
+    let mut consumer = Consumer::open(database.clone(), SCHEMA, POINTS, projection).await?;
+    let mut attend = tokio::time::interval(ATTEND);
+    attend.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    attend.tick().await;
     consumer.attend().await?;
     let mut stream = subscribe(database, analytics, consumer.offset()).await?;
-    let mut attend = tokio::time::interval(ATTEND);
-    attend.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
+    while owned.is_held() {
         tokio::select! {
             _ = attend.tick() => {
                 if consumer.attend().await? {
@@ -94,6 +103,7 @@ async fn follow(
             }
         }
     }
+    Err(FollowError::NotOwner)
 }
 
 async fn subscribe(
@@ -110,7 +120,7 @@ async fn subscribe(
     match answer {
         Ok(stream) => Ok(stream.into_inner()),
         Err(status) if status.code() == Code::OutOfRange => {
-            request_rebuild(database, SCHEMA, NAME).await?;
+            request_rebuild(database, SCHEMA, POINTS).await?;
             Err(FollowError::Trimmed)
         }
         Err(status) => Err(failed(status)),
@@ -144,18 +154,21 @@ impl Projection for Points {
 
     /// Takes over the points as analytics has them, with the offset that they are from.
     async fn reset(&self, session: Session<'_>) -> Result<i64, ApplyError> {
-        points::clear(session).await?;
         let mut client = self.analytics.clone();
         let export = bounded(client.export_points(ExportPointsRequest {})).await?;
         let mut export = export.into_inner();
-        let mut offset = None;
+        let (mut players, mut earned, mut offset) = (Vec::new(), Vec::new(), None);
         while let Some(part) = bounded(export.message()).await? {
-            let (players, earned): (Vec<i64>, Vec<i64>) =
-                part.players.iter().map(|player| (player.player_id, player.points)).unzip();
-            points::add(session, &players, &earned).await?;
+            players.extend(part.players.iter().map(|player| player.player_id));
+            earned.extend(part.players.iter().map(|player| player.points));
             offset = Some(part.offset);
         }
-        offset.ok_or_else(|| ApplyError::NotNow("analytics exported nothing, not even an offset".to_owned()))
+        let offset = offset
+            .ok_or_else(|| ApplyError::NotNow("analytics exported nothing, not even an offset".to_owned()))?;
+        // Written only now: a transaction that has written holds up the relays until it ends.
+        points::clear(session).await?;
+        points::add(session, &players, &earned).await?;
+        Ok(offset)
     }
 }
 

@@ -151,6 +151,7 @@ async fn bad_ends_name_the_field() {
         json!([{"player_id": 1, "score": -1, "kills": 0, "deaths": 0}]),
         json!([{"player_id": 1, "score": 0, "kills": 0, "deaths": 0}, {"player_id": 1, "score": 0, "kills": 0, "deaths": 0}]),
         json!([{"player_id": 1, "score": 0, "kills": 0}]),
+        json!([[1, 0, 0, 0]]),
     ];
     for entry in entries {
         let answer = platform.post(COMPLETE, but(complete(1), "participant_stats", entry)).await;

@@ -97,7 +97,11 @@ async fn bad_purchases_name_the_field() {
             "not_found",
             Some("player_id"),
         );
-        platform.post_keyed(CREATE, "key", purchase(unknown, json!(9.99))).await.refused(404, "not_found", Some("player_id"));
+        platform.post_keyed(CREATE, "key", purchase(unknown, json!(9.99))).await.refused(
+            404,
+            "not_found",
+            Some("player_id"),
+        );
     }
     assert_eq!(platform.row("select count(*) from gateway.transactions", &[]).await.get::<_, i64>(0), 0);
     platform.stop().await;
