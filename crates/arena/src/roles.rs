@@ -104,7 +104,6 @@ impl Role {
                 ("ARENA_GATEWAY_HTTP", addresses.gateway_http.to_string()),
                 ("ARENA_GATEWAY_AUTH", word(auth)),
                 ("ARENA_GATEWAY_MATCH_URL", url(addresses.match_grpc, "")),
-                ("ARENA_GATEWAY_ANALYTICS_URL", analytics.clone()),
                 ("ARENA_EVENT_LOG_URL", analytics),
             ],
             Self::Match => vec![
