@@ -2,10 +2,11 @@
 
 use prost::Message;
 
-const FILES: [&str; 3] = [
+const FILES: [&str; 4] = [
     "battlearena/analytics/v1/analytics.proto",
     "battlearena/events/v1/events.proto",
     "battlearena/match/v1/match.proto",
+    "battlearena/realtime/v1/realtime.proto",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -26,6 +27,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "MatchCrashed",
         "TransactionRecorded",
         "SystemEventRecorded",
+        "PlayersSeen",
     ] {
         prost.type_attribute(
             format!(".battlearena.events.v1.{message}"),

@@ -9,11 +9,21 @@ use battlearena_storage::DatabaseSettings;
 #[derive(Debug, Clone, clap::Args)]
 pub struct Config {
     /// Address of the HTTP port: health and metrics. Port 0 takes a free one.
-    #[arg(long = "http", env = "ARENA_ANALYTICS_HTTP", default_value = "127.0.0.1:8004", value_name = "ADDRESS")]
+    #[arg(
+        long = "http",
+        env = "ARENA_ANALYTICS_HTTP",
+        default_value = "127.0.0.1:8004",
+        value_name = "ADDRESS"
+    )]
     pub http: SocketAddr,
 
     /// Address of the gRPC port. Port 0 takes a free one.
-    #[arg(long = "grpc", env = "ARENA_ANALYTICS_GRPC", default_value = "127.0.0.1:9004", value_name = "ADDRESS")]
+    #[arg(
+        long = "grpc",
+        env = "ARENA_ANALYTICS_GRPC",
+        default_value = "127.0.0.1:9004",
+        value_name = "ADDRESS"
+    )]
     pub grpc: SocketAddr,
 
     /// Days for which events are kept in the log. Totals, ranks and statistics outlive them.

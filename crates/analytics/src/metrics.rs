@@ -4,7 +4,9 @@ use std::sync::OnceLock;
 
 use battlearena_proto::{EventKind, Tier};
 use battlearena_telemetry::label;
-use battlearena_telemetry::metrics::{Counter, CounterVec, Desc, Gauge, GaugeVec, HTTP_SECONDS, Histogram, Unit};
+use battlearena_telemetry::metrics::{
+    Counter, CounterVec, Desc, Gauge, GaugeVec, HTTP_SECONDS, Histogram, Unit,
+};
 use jiff::SignedDuration;
 
 label! {
@@ -84,7 +86,8 @@ impl Metrics {
         let source = match source {
             "gateway" => Source::Gateway,
             "match" => Source::Match,
-            "socket-gateway" => Source::SocketGateway,
+            // Outboxes are named after their schemas.
+            "socket" => Source::SocketGateway,
             "api" => Source::Api,
             _ => Source::Other,
         };

@@ -56,6 +56,10 @@ pub(crate) struct UpSettings {
     #[arg(long, env = "ARENA_SIMULATE", value_enum, num_args = 0..=1, default_missing_value = "normal", value_name = "MODE")]
     simulate: Option<Mode>,
 
+    /// Stop when standard input, a pipe, is closed: whoever started this holds the other end.
+    #[arg(long, env = "ARENA_STOP_WITH_PARENT", hide = true)]
+    stop_with_parent: bool,
+
     #[command(flatten)]
     addresses: Addresses,
 }
@@ -73,7 +77,7 @@ pub(crate) fn run(settings: UpSettings) -> anyhow::Result<ExitCode> {
     runtime()?.block_on(async {
         let signals = Signals::default();
         let tasks = Tasks::new();
-        tasks.spawn("stop signals", signals.clone().watch(tasks.token()));
+        tasks.spawn("stop signals", signals.clone().watch(settings.stop_with_parent, tasks.token()));
         let console = Console::new();
         let mut fleet = Fleet::new(console.clone(), signals.hurry.clone());
 
@@ -117,10 +121,11 @@ struct Signals {
 }
 
 impl Signals {
-    async fn watch(self, done: CancellationToken) {
-        for token in [&self.stop, &self.hurry] {
+    async fn watch(self, stop_with_parent: bool, done: CancellationToken) {
+        // The end of the parent is a reason to stop, and none to hurry.
+        for (token, with_parent) in [(&self.stop, stop_with_parent), (&self.hurry, false)] {
             tokio::select! {
-                () = stop_requested(false) => token.cancel(),
+                () = stop_requested(with_parent) => token.cancel(),
                 () = done.cancelled() => return,
             }
         }

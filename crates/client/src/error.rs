@@ -92,7 +92,7 @@ pub enum Fault {
     TimedOut,
     /// The platform cannot answer now. After `throttled` nothing has changed; after anything else the change may have
     /// been made or not, so that only the same request again can tell.
-    #[error("{} {0}", .0.http_status())]
+    #[error("{status} {0}", status = .0.http_status())]
     NotNow(ErrorKind),
 }
 

@@ -22,15 +22,16 @@ pub(crate) fn serve(
 ) -> Result<impl Future<Output = Result<(), HostError>>, HostError> {
     let (reporter, health) = tonic_health::server::health_reporter();
     let reflection = || Builder::configure().register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET);
-    let reflection = || reflection().register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
+    let reflection =
+        || reflection().register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
     let routes = routes
         .add_service(health)
         .add_service(reflection().build_v1().map_err(HostError::Reflection)?)
         .add_service(reflection().build_v1alpha().map_err(HostError::Reflection)?);
-    let server = Server::builder()
-        .layer(server_layer())
-        .add_routes(routes)
-        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), stop.cancelled_owned());
+    let server = Server::builder().layer(server_layer()).add_routes(routes).serve_with_incoming_shutdown(
+        TcpIncoming::from(listener).with_nodelay(Some(true)),
+        stop.cancelled_owned(),
+    );
     let health = async move {
         draining.cancelled().await;
         // The empty name is the server as a whole.

@@ -32,14 +32,17 @@ impl App {
     pub async fn build(config: Config) -> anyhow::Result<Self> {
         let database = Database::new(&config.database, "arena-match").context("the database settings")?;
         let newest = migrator()?.newest();
-        let readiness = Readiness::new().with_check("database", database_check(database.clone(), SCHEMA, newest));
+        let readiness =
+            Readiness::new().with_check("database", database_check(database.clone(), SCHEMA, newest));
         let host = Host::bind("match", config.http, config.grpc, readiness).await?;
         store::register();
         let wake = Wake::new("match_outbox");
-        let service = MatchService { database: database.clone(), wake: wake.clone(), metrics: Metrics::get() };
+        let service =
+            MatchService { database: database.clone(), wake: wake.clone(), metrics: Metrics::get() };
 
         let tasks = Tasks::new();
-        let log = battlearena_telemetry::grpc::connect(&config.relay.event_log_url).context("the event log's address")?;
+        let log = battlearena_telemetry::grpc::connect(&config.relay.event_log_url)
+            .context("the event log's address")?;
         let relay = Relay::new(database.clone(), SCHEMA, "match_outbox", wake.clone(), log, &config.relay);
         tasks.spawn("outbox relay", relay.run(tasks.token()));
         tasks.spawn("wake-ups", wake.carry(database.clone(), tasks.token()));

@@ -5,8 +5,8 @@ mod convert;
 use battlearena_proto::matches::match_service_server::MatchService as Rpc;
 use battlearena_proto::matches::{
     CompleteMatchRequest, CompleteMatchResponse, CrashMatchRequest, CrashMatchResponse, GetMatchRequest,
-    GetMatchResponse, HeartbeatRequest, HeartbeatResponse, ListPlayerMatchesRequest, ListPlayerMatchesResponse,
-    StartMatchRequest, StartMatchResponse,
+    GetMatchResponse, HeartbeatRequest, HeartbeatResponse, ListPlayerMatchesRequest,
+    ListPlayerMatchesResponse, StartMatchRequest, StartMatchResponse,
 };
 use battlearena_proto::{Failure, PlayerId};
 use battlearena_storage::idempotency::IdempotencyKey;
@@ -18,9 +18,13 @@ use crate::service::{MatchService, MatchView};
 
 #[tonic::async_trait]
 impl Rpc for MatchService {
-    async fn start_match(&self, request: Request<StartMatchRequest>) -> Result<Response<StartMatchResponse>, Status> {
+    async fn start_match(
+        &self,
+        request: Request<StartMatchRequest>,
+    ) -> Result<Response<StartMatchResponse>, Status> {
         let answer = async {
-            let StartMatchRequest { match_type, player_ids, server_region, idempotency_key } = request.into_inner();
+            let StartMatchRequest { match_type, player_ids, server_region, idempotency_key } =
+                request.into_inner();
             let key = IdempotencyKey::parse(&idempotency_key)?;
             self.start(StartRequest::new(&match_type, player_ids, server_region)?, key).await
         };
@@ -32,8 +36,13 @@ impl Rpc for MatchService {
         request: Request<CompleteMatchRequest>,
     ) -> Result<Response<CompleteMatchResponse>, Status> {
         let answer = async {
-            let CompleteMatchRequest { match_id, winner_id, duration_seconds, participant_stats, idempotency_key } =
-                request.into_inner();
+            let CompleteMatchRequest {
+                match_id,
+                winner_id,
+                duration_seconds,
+                participant_stats,
+                idempotency_key,
+            } = request.into_inner();
             let key = IdempotencyKey::parse(&idempotency_key)?;
             let stats = participant_stats.into_iter().map(Into::into).collect();
             self.complete(CompleteRequest::new(match_id, winner_id, duration_seconds, stats)?, key).await
@@ -41,7 +50,10 @@ impl Rpc for MatchService {
         respond(answer.await, |view| CompleteMatchResponse { r#match: Some(view.into()) })
     }
 
-    async fn crash_match(&self, request: Request<CrashMatchRequest>) -> Result<Response<CrashMatchResponse>, Status> {
+    async fn crash_match(
+        &self,
+        request: Request<CrashMatchRequest>,
+    ) -> Result<Response<CrashMatchResponse>, Status> {
         let answer = async {
             let CrashMatchRequest { match_id, error_message, idempotency_key } = request.into_inner();
             let key = IdempotencyKey::parse(&idempotency_key)?;
@@ -50,13 +62,19 @@ impl Rpc for MatchService {
         respond(answer.await, |view| CrashMatchResponse { r#match: Some(view.into()) })
     }
 
-    async fn heartbeat(&self, request: Request<HeartbeatRequest>) -> Result<Response<HeartbeatResponse>, Status> {
+    async fn heartbeat(
+        &self,
+        request: Request<HeartbeatRequest>,
+    ) -> Result<Response<HeartbeatResponse>, Status> {
         let HeartbeatRequest { match_id: id } = request.into_inner();
         let answer = async { MatchService::heartbeat(self, match_id(id)?).await };
         respond(answer.await, |()| HeartbeatResponse {})
     }
 
-    async fn get_match(&self, request: Request<GetMatchRequest>) -> Result<Response<GetMatchResponse>, Status> {
+    async fn get_match(
+        &self,
+        request: Request<GetMatchRequest>,
+    ) -> Result<Response<GetMatchResponse>, Status> {
         let GetMatchRequest { match_id: id } = request.into_inner();
         let answer = async { self.get(match_id(id)?).await };
         respond(answer.await, |view| GetMatchResponse { r#match: Some(view.into()) })

@@ -1,8 +1,8 @@
 //! Events between their two forms: the JSON payload of an outbox or log row, and the wire message.
 
 use crate::events::{
-    MatchCompleted, MatchCrashed, MatchStarted, PlayerLoggedIn, PlayerRegistered, SystemEventRecorded,
-    TransactionRecorded, event::Body,
+    MatchCompleted, MatchCrashed, MatchStarted, PlayerLoggedIn, PlayerRegistered, PlayersSeen,
+    SystemEventRecorded, TransactionRecorded, event::Body,
 };
 
 /// A stored event that this build cannot read: an unknown kind, or a payload that does not fit it.
@@ -76,6 +76,7 @@ kinds! {
     MatchCrashed(MatchCrashed) = "match_crashed",
     TransactionRecorded(TransactionRecorded) = "transaction_recorded",
     SystemEventRecorded(SystemEventRecorded) = "system_event_recorded",
+    PlayersSeen(PlayersSeen) = "players_seen",
 }
 
 impl std::str::FromStr for EventKind {

@@ -18,7 +18,7 @@ pub use vocabulary::{
 /// All compiled `.proto` files, for gRPC reflection.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
-#[expect(unused_qualifications, reason = "generated")]
+#[expect(unused_qualifications, clippy::allow_attributes_without_reason, reason = "generated")]
 mod generated {
     pub(crate) mod analytics {
         tonic::include_proto!("battlearena.analytics.v1");
@@ -28,6 +28,9 @@ mod generated {
     }
     pub(crate) mod matches {
         tonic::include_proto!("battlearena.r#match.v1");
+    }
+    pub(crate) mod realtime {
+        tonic::include_proto!("battlearena.realtime.v1");
     }
 }
 
@@ -44,4 +47,9 @@ pub mod events {
 /// Package `battlearena.match.v1` (`match` is a Rust keyword).
 pub mod matches {
     pub use crate::generated::matches::*;
+}
+
+/// Package `battlearena.realtime.v1`.
+pub mod realtime {
+    pub use crate::generated::realtime::*;
 }

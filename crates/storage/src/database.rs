@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use battlearena_telemetry::sql::PoolMetrics;
-use deadpool_postgres::{Connect, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType};
+use deadpool_postgres::{
+    Connect, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType,
+};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio_postgres::types::ToSql;
@@ -39,8 +41,10 @@ impl Database {
     /// [`StorageError::Other`] for a connection string that cannot be read.
     pub fn new(settings: &DatabaseSettings, application_name: &str) -> Result<Self, StorageError> {
         let statement_timeout = settings.statement_timeout();
-        let mut config: Config =
-            settings.database_url.parse().map_err(|error: tokio_postgres::Error| StorageError::Other(Box::new(error)))?;
+        let mut config: Config = settings
+            .database_url
+            .parse()
+            .map_err(|error: tokio_postgres::Error| StorageError::Other(Box::new(error)))?;
         // The server gives up on its own what a client has given up, also when the client cannot say so any more.
         config
             .application_name(application_name)
@@ -94,14 +98,22 @@ impl Database {
             PoolError::Backend(error) => StorageError::from(error).or_unavailable(),
             error => StorageError::Unavailable(Box::new(error)),
         })?;
-        Ok(Connection { object: Some(object), unfinished: AtomicU32::new(0), statement_timeout: self.statement_timeout })
+        Ok(Connection {
+            object: Some(object),
+            unfinished: AtomicU32::new(0),
+            statement_timeout: self.statement_timeout,
+        })
     }
 
     /// Runs one statement by itself and returns all rows.
     ///
     /// # Errors
     /// See [`StorageError`].
-    pub async fn query(&self, statement: &Statement, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StorageError> {
+    pub async fn query(
+        &self,
+        statement: &Statement,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, StorageError> {
         self.connection().await?.session().query(statement, parameters).await
     }
 
@@ -121,7 +133,11 @@ impl Database {
     ///
     /// # Errors
     /// See [`StorageError`].
-    pub async fn query_one(&self, statement: &Statement, parameters: &[&(dyn ToSql + Sync)]) -> Result<Row, StorageError> {
+    pub async fn query_one(
+        &self,
+        statement: &Statement,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Row, StorageError> {
         self.connection().await?.session().query_one(statement, parameters).await
     }
 
@@ -129,7 +145,11 @@ impl Database {
     ///
     /// # Errors
     /// See [`StorageError`].
-    pub async fn execute(&self, statement: &Statement, parameters: &[&(dyn ToSql + Sync)]) -> Result<u64, StorageError> {
+    pub async fn execute(
+        &self,
+        statement: &Statement,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<u64, StorageError> {
         self.connection().await?.session().execute(statement, parameters).await
     }
 
@@ -202,7 +222,11 @@ pub struct Connection {
 impl Connection {
     /// Where single statements run.
     pub fn session(&self) -> Session<'_> {
-        Session { target: Target::Connection(self.client()), unfinished: &self.unfinished, statement_timeout: self.statement_timeout }
+        Session {
+            target: Target::Connection(self.client()),
+            unfinished: &self.unfinished,
+            statement_timeout: self.statement_timeout,
+        }
     }
 
     /// Begins a transaction (read committed). Dropped without a commit it is rolled back.
@@ -293,7 +317,8 @@ impl Connect for DriveOn {
     fn connect(
         &self,
         config: &Config,
-    ) -> Pin<Box<dyn Future<Output = Result<(Client, JoinHandle<()>), tokio_postgres::Error>> + Send + '_>> {
+    ) -> Pin<Box<dyn Future<Output = Result<(Client, JoinHandle<()>), tokio_postgres::Error>> + Send + '_>>
+    {
         let config = config.clone();
         Box::pin(async move {
             // Connecting on the main runtime registers the socket with its reactor.

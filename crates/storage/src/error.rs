@@ -81,7 +81,8 @@ impl StorageError {
 impl From<tokio_postgres::Error> for StorageError {
     fn from(error: tokio_postgres::Error) -> Self {
         let Some(db) = error.as_db_error() else {
-            let lost = error.is_closed() || std::error::Error::source(&error).is_some_and(|s| s.is::<std::io::Error>());
+            let lost = error.is_closed()
+                || std::error::Error::source(&error).is_some_and(|s| s.is::<std::io::Error>());
             return if lost { Self::Unavailable(Box::new(error)) } else { Self::Other(Box::new(error)) };
         };
         let code = db.code();

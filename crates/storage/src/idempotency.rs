@@ -42,7 +42,8 @@ pub fn fingerprint(request: &impl Serialize) -> i64 {
 
 /// The answer to a key that was used for another request before.
 pub fn key_reused() -> Failure {
-    Failure::new(ErrorKind::Conflict, "this idempotency key was used for another request").with_field("idempotency_key")
+    Failure::new(ErrorKind::Conflict, "this idempotency key was used for another request")
+        .with_field("idempotency_key")
 }
 
 /// First answers that are kept for the table's retention (24 hours), for mutations whose rows carry no key themselves.
@@ -103,7 +104,9 @@ impl Answers {
             self.schema,
             "select fingerprint, answer from {schema}.idempotency where scope = $1 and key = $2",
         );
-        let Some(row) = session.query_opt(recall, &[&self.scope, &key.as_str()]).await? else { return Ok(None) };
+        let Some(row) = session.query_opt(recall, &[&self.scope, &key.as_str()]).await? else {
+            return Ok(None);
+        };
         if row.get::<_, i64>(0) != fingerprint {
             return Err(AnswerError::KeyReused);
         }

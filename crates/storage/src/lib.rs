@@ -23,7 +23,7 @@ pub use check::database_check;
 pub use database::{Connection, Database, Transaction};
 pub use error::StorageError;
 pub use migrate::{MigrateError, Migrator, migrate, schema_version};
-pub use ownership::{Ownership, Owned};
+pub use ownership::{Owned, Ownership};
 pub use session::Session;
 pub use settings::DatabaseSettings;
 pub use statement::Statement;

@@ -84,7 +84,7 @@ impl Migrator {
 
     /// The newest version that this build knows.
     pub fn newest(&self) -> i32 {
-        self.migrations.iter().map(|migration| i32::from(migration.version())).max().unwrap_or(0)
+        self.migrations.iter().map(|migration| migration.version()).max().unwrap_or(0)
     }
 }
 
@@ -102,7 +102,10 @@ pub async fn migrate(database_url: &str, migrators: &[Migrator]) -> Result<(), M
         for migrator in migrators {
             let schema = migrator.schema;
             let prepare = format!("create schema if not exists {schema}; set search_path to {schema}");
-            client.batch_execute(&prepare).await.map_err(|source| MigrateError::Prepare { schema, source })?;
+            client
+                .batch_execute(&prepare)
+                .await
+                .map_err(|source| MigrateError::Prepare { schema, source })?;
             let mut runner = Runner::new(&migrator.migrations).set_abort_missing(false).set_grouped(false);
             runner.set_migration_table_name("schema_history");
             let report = runner
@@ -110,7 +113,12 @@ pub async fn migrate(database_url: &str, migrators: &[Migrator]) -> Result<(), M
                 .await
                 .map_err(|source| MigrateError::Apply { schema, source: Box::new(source) })?;
             for applied in report.applied_migrations() {
-                tracing::info!(schema, version = i64::from(applied.version()), name = applied.name(), "migrated");
+                tracing::info!(
+                    schema,
+                    version = i64::from(applied.version()),
+                    name = applied.name(),
+                    "migrated"
+                );
             }
         }
         Ok(())
@@ -125,7 +133,8 @@ async fn make_partitions(database_url: &str, migrators: &[Migrator]) -> Result<(
     for migrator in migrators {
         let schema = migrator.schema;
         let failed = |source| MigrateError::Partitions { schema, source };
-        let database = Database::new(&DatabaseSettings::for_url(database_url), "arena-migrate").map_err(failed)?;
+        let database =
+            Database::new(&DatabaseSettings::for_url(database_url), "arena-migrate").map_err(failed)?;
         for table in &migrator.daily_tables {
             table.make_ahead(&database, Timestamp::now()).await.map_err(failed)?;
         }

@@ -69,20 +69,31 @@ impl DailyTable {
         retention: Duration,
     ) -> Result<Vec<Partition>, StorageError> {
         let oldest_kept = day_of(now.checked_sub(retention).unwrap_or(Timestamp::MIN));
-        Ok(self.existing(database).await?.into_iter().filter(|partition| partition.day < oldest_kept).collect())
+        Ok(self
+            .existing(database)
+            .await?
+            .into_iter()
+            .filter(|partition| partition.day < oldest_kept)
+            .collect())
     }
 
     /// Drops a partition with its rows.
     ///
     /// # Errors
     /// See [`StorageError`]. A partition that was detached and not dropped is found again by [`Self::expired`].
-    pub async fn drop_partition(self, database: &Database, partition: &Partition) -> Result<(), StorageError> {
+    pub async fn drop_partition(
+        self,
+        database: &Database,
+        partition: &Partition,
+    ) -> Result<(), StorageError> {
         let connection = database.connection().await?;
         let session = connection.session();
         let Self { schema, table } = self;
         let name = &partition.name;
         if self.is_attached(session, name).await? {
-            session.define(&format!("alter table {schema}.{table} detach partition {name} concurrently")).await?;
+            session
+                .define(&format!("alter table {schema}.{table} detach partition {name} concurrently"))
+                .await?;
         }
         session.define(&format!("drop table {name}")).await
     }

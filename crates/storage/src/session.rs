@@ -41,7 +41,11 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// See [`StorageError`]. Inside a transaction any error ends the transaction.
-    pub async fn query(self, statement: &Statement, parameters: Parameters<'_>) -> Result<Vec<Row>, StorageError> {
+    pub async fn query(
+        self,
+        statement: &Statement,
+        parameters: Parameters<'_>,
+    ) -> Result<Vec<Row>, StorageError> {
         self.measured(statement, async {
             let prepared = self.prepare(statement).await?;
             match self.target {
@@ -56,7 +60,11 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// See [`StorageError`]; [`StorageError::Other`] for more than one row.
-    pub async fn query_opt(self, statement: &Statement, parameters: Parameters<'_>) -> Result<Option<Row>, StorageError> {
+    pub async fn query_opt(
+        self,
+        statement: &Statement,
+        parameters: Parameters<'_>,
+    ) -> Result<Option<Row>, StorageError> {
         self.measured(statement, async {
             let prepared = self.prepare(statement).await?;
             match self.target {
@@ -71,7 +79,11 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// See [`StorageError`]; [`StorageError::Other`] for no row and for more than one.
-    pub async fn query_one(self, statement: &Statement, parameters: Parameters<'_>) -> Result<Row, StorageError> {
+    pub async fn query_one(
+        self,
+        statement: &Statement,
+        parameters: Parameters<'_>,
+    ) -> Result<Row, StorageError> {
         self.measured(statement, async {
             let prepared = self.prepare(statement).await?;
             match self.target {
@@ -86,7 +98,11 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// See [`StorageError`].
-    pub async fn execute(self, statement: &Statement, parameters: Parameters<'_>) -> Result<u64, StorageError> {
+    pub async fn execute(
+        self,
+        statement: &Statement,
+        parameters: Parameters<'_>,
+    ) -> Result<u64, StorageError> {
         self.measured(statement, async {
             let prepared = self.prepare(statement).await?;
             match self.target {
@@ -126,7 +142,10 @@ impl<'a> Session<'a> {
         .await
     }
 
-    async fn prepare(self, statement: &Statement) -> Result<tokio_postgres::Statement, tokio_postgres::Error> {
+    async fn prepare(
+        self,
+        statement: &Statement,
+    ) -> Result<tokio_postgres::Statement, tokio_postgres::Error> {
         match self.target {
             Target::Connection(client) => client.prepare_cached(statement.text).await,
             Target::Transaction(transaction) => transaction.prepare_cached(statement.text).await,

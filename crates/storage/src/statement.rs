@@ -17,7 +17,12 @@ pub struct Statement {
 impl Statement {
     /// `name` is unique in the service (label `query`), `verb` is the SQL command (label `query_type`), `table` is the
     /// one that the statement is about.
-    pub const fn new(name: &'static str, verb: &'static str, table: &'static str, text: &'static str) -> Self {
+    pub const fn new(
+        name: &'static str,
+        verb: &'static str,
+        table: &'static str,
+        text: &'static str,
+    ) -> Self {
         Self { name, verb, table, text, handle: OnceLock::new() }
     }
 

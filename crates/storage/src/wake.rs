@@ -53,7 +53,11 @@ impl Wake {
         }
     }
 
-    async fn listen_and_tell(&self, database: &Database, stop: &CancellationToken) -> Result<(), StorageError> {
+    async fn listen_and_tell(
+        &self,
+        database: &Database,
+        stop: &CancellationToken,
+    ) -> Result<(), StorageError> {
         let local = self.local.clone();
         let own_process = Arc::new(AtomicI32::new(0));
         let from_others = own_process.clone();

@@ -189,7 +189,8 @@ mod tests {
             points[player] += earned;
             board.apply(player as i64, &change(earned, NOW));
         }
-        let mut sorted: Vec<_> = board.players.keys().map(|id| (Reverse(points[*id as usize]), *id)).collect();
+        let mut sorted: Vec<_> =
+            board.players.keys().map(|id| (Reverse(points[*id as usize]), *id)).collect();
         sorted.sort_unstable();
         for (index, (_, id)) in sorted.iter().enumerate() {
             assert_eq!(board.rank(*id), Some(index as i64 + 1));

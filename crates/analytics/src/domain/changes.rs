@@ -103,6 +103,11 @@ impl Changes {
                 self.seen(body.player_id, at);
             }
             Some(Body::SystemEventRecorded(_)) => self.count(at, "system_events", "", "", 0),
+            Some(Body::PlayersSeen(body)) => {
+                for player_id in &body.player_ids {
+                    self.seen(*player_id, at);
+                }
+            }
         }
     }
 
@@ -124,14 +129,18 @@ impl Changes {
 #[cfg(test)]
 mod tests {
     use battlearena_proto::events::{
-        MatchCompleted, MatchCrashed, ParticipantResult, PlayerRegistered, TransactionRecorded,
+        MatchCompleted, MatchCrashed, ParticipantResult, PlayerRegistered, PlayersSeen, TransactionRecorded,
     };
     use battlearena_proto::timestamp_to_wire;
 
     use super::*;
 
     fn event(at: &str, body: Body) -> Event {
-        Event { occurred_at: Some(timestamp_to_wire(at.parse().unwrap())), body: Some(body), ..Event::default() }
+        Event {
+            occurred_at: Some(timestamp_to_wire(at.parse().unwrap())),
+            body: Some(body),
+            ..Event::default()
+        }
     }
 
     fn purchase(item_type: &str, status: &str, amount_minor: i64) -> Body {
@@ -167,7 +176,10 @@ mod tests {
             event("2026-03-02T00:00:05Z", completed(7)),
             event("2026-03-02T00:00:04Z", purchase("skin", "completed", 999)),
             event("2026-03-02T00:00:03Z", purchase("dragon egg", "failed", 5)),
-            event("2026-03-02T00:00:01Z", Body::MatchCrashed(MatchCrashed { match_type: "solo".into(), ..MatchCrashed::default() })),
+            event(
+                "2026-03-02T00:00:01Z",
+                Body::MatchCrashed(MatchCrashed { match_type: "solo".into(), ..MatchCrashed::default() }),
+            ),
         ]
     }
 
@@ -182,8 +194,14 @@ mod tests {
         assert_eq!(at("2026-03-01", counted("registrations", "", "")), Count { count: 1, amount: 0 });
         assert_eq!(at("2026-03-02", counted("matches", "team", "completed")), Count { count: 2, amount: 40 });
         assert_eq!(at("2026-03-02", counted("matches", "solo", "crashed")), Count { count: 1, amount: 0 });
-        assert_eq!(at("2026-03-02", counted("transactions", "skin", "completed")), Count { count: 1, amount: 999 });
-        assert_eq!(at("2026-03-02", counted("transactions", "other", "failed")), Count { count: 1, amount: 5 });
+        assert_eq!(
+            at("2026-03-02", counted("transactions", "skin", "completed")),
+            Count { count: 1, amount: 999 }
+        );
+        assert_eq!(
+            at("2026-03-02", counted("transactions", "other", "failed")),
+            Count { count: 1, amount: 5 }
+        );
         assert_eq!(changes.days.len(), 5);
     }
 
@@ -198,6 +216,14 @@ mod tests {
                 last_seen: "2026-03-02T00:00:05Z".parse().unwrap(),
             }
         );
+    }
+
+    #[test]
+    fn a_connected_player_is_seen_and_counts_for_nothing_else() {
+        let seen = Body::PlayersSeen(PlayersSeen { player_ids: vec![7, 8] });
+        let changes = Changes::of(&[event("2026-03-02T00:00:05Z", seen)]);
+        assert_eq!(changes.players[&8].last_seen, "2026-03-02T00:00:05Z".parse().unwrap());
+        assert_eq!((changes.players.len(), changes.days.len()), (2, 0));
     }
 
     #[test]

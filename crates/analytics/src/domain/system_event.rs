@@ -31,6 +31,7 @@ pub(crate) fn severity(body: &Body) -> Severity {
         | Body::PlayerLoggedIn(_)
         | Body::MatchStarted(_)
         | Body::MatchCompleted(_)
+        | Body::PlayersSeen(_)
         | Body::TransactionRecorded(_) => Severity::Info,
     }
 }

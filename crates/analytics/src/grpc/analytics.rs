@@ -2,10 +2,10 @@
 
 use battlearena_proto::analytics::analytics_service_server::AnalyticsService;
 use battlearena_proto::analytics::{
-    ExportPointsRequest, ExportPointsResponse, GetLeaderboardRequest, GetLeaderboardResponse, GetMatchStatsRequest,
-    GetMatchStatsResponse, GetPlayerRankRequest, GetPlayerRankResponse, GetPlayerStatsRequest, GetPlayerStatsResponse,
-    GetRevenueStatsRequest, GetRevenueStatsResponse, GetTotalsRequest, GetTotalsResponse, LeaderboardEntry, MatchTotal,
-    PlayerPoints, TransactionTotal,
+    ExportPointsRequest, ExportPointsResponse, GetLeaderboardRequest, GetLeaderboardResponse,
+    GetMatchStatsRequest, GetMatchStatsResponse, GetPlayerRankRequest, GetPlayerRankResponse,
+    GetPlayerStatsRequest, GetPlayerStatsResponse, GetRevenueStatsRequest, GetRevenueStatsResponse,
+    GetTotalsRequest, GetTotalsResponse, LeaderboardEntry, MatchTotal, PlayerPoints, TransactionTotal,
 };
 use battlearena_proto::{Failure, timestamp_to_wire};
 use battlearena_storage::StorageError;
@@ -152,7 +152,11 @@ impl From<Totals> for GetTotalsResponse {
                 "logins" => totals.logins += row.count,
                 "system_events" => totals.system_events += row.count,
                 "matches" => {
-                    totals.matches.push(MatchTotal { match_type: row.type_, status: row.status, count: row.count });
+                    totals.matches.push(MatchTotal {
+                        match_type: row.type_,
+                        status: row.status,
+                        count: row.count,
+                    });
                 }
                 "transactions" => totals.transactions.push(TransactionTotal {
                     item_type: row.type_,

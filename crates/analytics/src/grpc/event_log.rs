@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use battlearena_proto::events::event_log_service_server::EventLogService;
 use battlearena_proto::events::{
-    AppendRequest, AppendResponse, GetSourcePositionRequest, GetSourcePositionResponse, RecordRequest, RecordResponse,
-    SubscribeRequest, SubscribeResponse,
+    AppendRequest, AppendResponse, GetSourcePositionRequest, GetSourcePositionResponse, RecordRequest,
+    RecordResponse, SubscribeRequest, SubscribeResponse,
 };
 use battlearena_proto::{EventKind, Failure};
 use battlearena_runtime::CancellationToken;
@@ -51,7 +51,10 @@ impl EventLogService for EventLogRpc {
 
     type SubscribeStream = BoxStream<'static, Result<SubscribeResponse, Status>>;
 
-    async fn subscribe(&self, request: Request<SubscribeRequest>) -> Result<Response<Self::SubscribeStream>, Status> {
+    async fn subscribe(
+        &self,
+        request: Request<SubscribeRequest>,
+    ) -> Result<Response<Self::SubscribeStream>, Status> {
         let SubscribeRequest { after_offset, kinds } = request.into_inner();
         if after_offset < 0 {
             return Err(status(Failure::invalid("after_offset", "must be 0 or more")));
@@ -64,7 +67,8 @@ impl EventLogService for EventLogRpc {
             let batch = subscription.next().await?;
             Ok(Some((batch, subscription)))
         });
-        let draining = futures::stream::once(async { Err(Status::unavailable("the event log is shutting down")) });
+        let draining =
+            futures::stream::once(async { Err(Status::unavailable("the event log is shutting down")) });
         let until_stopped = batches.take_until(stop.cancelled_owned()).chain(draining);
         Ok(Response::new(until_stopped.boxed()))
     }

@@ -8,9 +8,9 @@ use battlearena_telemetry::trace::current_traceparent;
 use jiff::Timestamp;
 
 use super::EventLog;
+use crate::SCHEMA;
 use crate::domain::check_system_event;
 use crate::store::events::{self, API};
-use crate::SCHEMA;
 
 /// Events in one call at most.
 const BATCH: usize = 2000;
@@ -41,7 +41,8 @@ impl EventLog {
         // Read after the lock is held, in a snapshot of its own: what another append wrote is seen.
         let known = events::source_position(session, source).await?;
         let fresh = batch.into_iter().filter(|(position, _)| order(position) > order(&known));
-        let fresh: Vec<_> = fresh.zip(last + 1..).map(|((_, event), offset)| Event { offset, ..event }).collect();
+        let fresh: Vec<_> =
+            fresh.zip(last + 1..).map(|((_, event), offset)| Event { offset, ..event }).collect();
         let duplicates = length - fresh.len();
         self.metrics.duplicates(duplicates as u64);
         if let Some(newest) = fresh.last() {

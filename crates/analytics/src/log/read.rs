@@ -56,7 +56,7 @@ impl<'l> Reader<'l> {
         let from_memory = self.log.tail().after(self.offset, BATCH);
         let events = match from_memory {
             Some(events) => events,
-            None => self.from_table().await?,
+            None => self.read_table().await?,
         };
         if let Some(last) = events.last() {
             self.offset = last.offset;
@@ -64,9 +64,10 @@ impl<'l> Reader<'l> {
         Ok(Batch { events, through: self.offset })
     }
 
-    async fn from_table(&mut self) -> Result<Vec<Event>, ReadError> {
+    async fn read_table(&mut self) -> Result<Vec<Event>, ReadError> {
         let database = &self.log.database;
-        let (events, stored_at) = events::after(database, self.offset, self.stored_since, BATCH as i64).await?;
+        let (events, stored_at) =
+            events::after(database, self.offset, self.stored_since, BATCH as i64).await?;
         if events.first().is_none_or(|first| first.offset != self.offset + 1) {
             let bounds = events::bounds(database).await?;
             if bounds.trimmed_through > self.offset {

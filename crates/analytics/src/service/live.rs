@@ -91,7 +91,10 @@ pub(crate) struct Reading<'l>(RwLockReadGuard<'l, Option<State>>);
 impl std::ops::Deref for Reading<'_> {
     type Target = State;
 
-    #[expect(clippy::expect_used, reason = "a reading is only made of a loaded state, and none is ever unloaded")]
+    #[expect(
+        clippy::expect_used,
+        reason = "a reading is only made of a loaded state, and none is ever unloaded"
+    )]
     fn deref(&self) -> &State {
         self.0.as_ref().expect("loaded")
     }

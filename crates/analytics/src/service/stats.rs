@@ -43,7 +43,8 @@ impl Analytics {
         let at = Timestamp::now();
         let (total, new_today) = totals::players(&self.database, day_of(at)).await?;
         let live = self.live.read()?;
-        let active_now = battlearena_proto::Tier::ALL.iter().map(|tier| live.board.active_now(*tier, at)).sum();
+        let active_now =
+            battlearena_proto::Tier::ALL.iter().map(|tier| live.board.active_now(*tier, at)).sum();
         Ok(PlayerStats { total, active_today: live.board.active_today(at), active_now, new_today, at })
     }
 

@@ -55,7 +55,10 @@ static SOURCE: Statement = Statement::new(
 );
 
 /// How far a source was taken over; all zero when it never was.
-pub(crate) async fn source_position(session: Session<'_>, source: &str) -> Result<OutboxPosition, StorageError> {
+pub(crate) async fn source_position(
+    session: Session<'_>,
+    source: &str,
+) -> Result<OutboxPosition, StorageError> {
     let row = session.query_opt(&SOURCE, &[&source]).await?;
     Ok(row.map_or_else(OutboxPosition::default, |row| OutboxPosition {
         incarnation: row.get(0),
@@ -182,7 +185,12 @@ fn event(row: &Row) -> Event {
     let metadata: String = row.get(5);
     let body = if source == API {
         let (severity, message) = (row.get(3), row.get(4));
-        Some(Body::SystemEventRecorded(SystemEventRecorded { event_type, severity, message, metadata_json: metadata }))
+        Some(Body::SystemEventRecorded(SystemEventRecorded {
+            event_type,
+            severity,
+            message,
+            metadata_json: metadata,
+        }))
     } else {
         let decoded = Body::decode(&event_type, &metadata);
         decoded.inspect_err(|error| tracing::warn!(offset, %error, "an event of the log cannot be read")).ok()

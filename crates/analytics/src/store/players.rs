@@ -27,10 +27,14 @@ static ADD: Statement = Statement::new(
 );
 
 /// Adds what a batch says of players.
-pub(crate) async fn add(session: Session<'_>, players: &HashMap<i64, PlayerChange>) -> Result<(), StorageError> {
+pub(crate) async fn add(
+    session: Session<'_>,
+    players: &HashMap<i64, PlayerChange>,
+) -> Result<(), StorageError> {
     let ids: Vec<i64> = players.keys().copied().collect();
     let profile = |player: &PlayerChange| player.profile.clone();
-    let usernames: Vec<Option<String>> = players.values().map(|p| profile(p).map(|(name, _, _)| name)).collect();
+    let usernames: Vec<Option<String>> =
+        players.values().map(|p| profile(p).map(|(name, _, _)| name)).collect();
     let levels: Vec<Option<i32>> = players.values().map(|p| profile(p).map(|(_, level, _)| level)).collect();
     let tiers: Vec<Option<String>> = players.values().map(|p| profile(p).map(|(_, _, tier)| tier)).collect();
     let points: Vec<i64> = players.values().map(|player| player.points).collect();
@@ -56,7 +60,8 @@ pub(crate) async fn page(
     Ok(session.query(&PAGE, &[&after, &limit]).await?.iter().map(player).collect())
 }
 
-static CLEAR: Statement = Statement::new("clear_players", "DELETE", "players", "delete from analytics.players");
+static CLEAR: Statement =
+    Statement::new("clear_players", "DELETE", "players", "delete from analytics.players");
 
 /// Forgets all players.
 pub(crate) async fn clear(session: Session<'_>) -> Result<(), StorageError> {

@@ -8,8 +8,12 @@ use crate::domain::{Changes, Count, Counted};
 
 pub(crate) static ALL: &[&Statement] = &[&OFFSET, &DAYS, &PLAYERS];
 
-static OFFSET: Statement =
-    Statement::new("snapshot_offset", "SELECT", "snapshot_offset", "select log_offset from analytics.snapshot_offset");
+static OFFSET: Statement = Statement::new(
+    "snapshot_offset",
+    "SELECT",
+    "snapshot_offset",
+    "select log_offset from analytics.snapshot_offset",
+);
 
 static DAYS: Statement = Statement::new(
     "snapshot_daily_totals",
@@ -34,7 +38,8 @@ pub(crate) async fn load(session: Session<'_>) -> Result<(Changes, i64), Storage
         let counted = Counted { kind, type_: row.get(2), status: row.get(3) };
         ((row.get(0), counted), Count { count: row.get(4), amount: row.get(5) })
     };
-    let players: HashMap<_, _> = session.query(&PLAYERS, &[]).await?.iter().map(super::players::player).collect();
+    let players: HashMap<_, _> =
+        session.query(&PLAYERS, &[]).await?.iter().map(super::players::player).collect();
     Ok((Changes { days: days.iter().map(day).collect(), players }, offset))
 }
 

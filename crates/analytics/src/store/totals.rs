@@ -5,7 +5,8 @@ use jiff::civil::Date;
 
 use crate::domain::Changes;
 
-pub(crate) static ALL: &[&Statement] = &[&ADD, &ADD_DAYS, &READ, &PLAYERS, &MATCHES, &REVENUE, &CLEAR, &CLEAR_DAYS];
+pub(crate) static ALL: &[&Statement] =
+    &[&ADD, &ADD_DAYS, &READ, &PLAYERS, &MATCHES, &REVENUE, &CLEAR, &CLEAR_DAYS];
 
 /// A row of `totals`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +70,10 @@ static READ: Statement = Statement::new(
 );
 
 /// All totals, the offset up to which they contain the log, and the end of the log, as of one moment.
-pub(crate) async fn read(database: &Database, consumer: &str) -> Result<(i64, i64, Vec<Total>), StorageError> {
+pub(crate) async fn read(
+    database: &Database,
+    consumer: &str,
+) -> Result<(i64, i64, Vec<Total>), StorageError> {
     let rows = database.query(&READ, &[&consumer]).await?;
     let offsets = rows.first().map(|row| (row.get::<_, Option<i64>>(0).unwrap_or(0), row.get(1)));
     let (offset, head) = offsets.unwrap_or((0, 0));
@@ -153,7 +157,11 @@ static REVENUE: Statement = Statement::new(
 );
 
 /// Purchases on a day, and revenue from the first of two days to the last.
-pub(crate) async fn revenue(database: &Database, first: Date, last: Date) -> Result<RevenueNumbers, StorageError> {
+pub(crate) async fn revenue(
+    database: &Database,
+    first: Date,
+    last: Date,
+) -> Result<RevenueNumbers, StorageError> {
     let row = database.query_one(&REVENUE, &[&first, &last]).await?;
     Ok(RevenueNumbers {
         cents_on_day: row.get(0),

@@ -126,7 +126,9 @@ impl Task {
     async fn report(&self) -> Result<(), StorageError> {
         static SIZE: Statement =
             Statement::new("database_size", "SELECT", "none", "select pg_database_size(current_database())");
-        let Some((active_by_tier, transaction_failure_rate)) = self.live.pulse(Timestamp::now()) else { return Ok(()) };
+        let Some((active_by_tier, transaction_failure_rate)) = self.live.pulse(Timestamp::now()) else {
+            return Ok(());
+        };
         let database_bytes = self.database.query_one(&SIZE, &[]).await?.get(0);
         self.metrics.vitals(&Vitals { active_by_tier, transaction_failure_rate, database_bytes });
         Ok(())

@@ -33,10 +33,17 @@ pub(crate) async fn run(database: Database, retention: Duration, stop: Cancellat
 }
 
 /// Drops what is over, day by day.
-pub(crate) async fn trim(database: &Database, retention: Duration, now: Timestamp) -> Result<(), StorageError> {
+pub(crate) async fn trim(
+    database: &Database,
+    retention: Duration,
+    now: Timestamp,
+) -> Result<(), StorageError> {
     for partition in SYSTEM_EVENTS.expired(database, now, retention).await? {
         if !snapshot_covers(database, &partition).await? {
-            tracing::warn!(partition = partition.name, "kept past its retention: the read models are behind it");
+            tracing::warn!(
+                partition = partition.name,
+                "kept past its retention: the read models are behind it"
+            );
             return Ok(());
         }
         SYSTEM_EVENTS.drop_partition(database, &partition).await?;

@@ -1,8 +1,8 @@
 //! The log: dense offsets, no duplicates, subscriptions, recorded events.
 
 use battlearena_proto::events::{
-    AppendRequest, Event, GetSourcePositionRequest, OutboxPosition, PlayerLoggedIn, RecordRequest, SubscribeRequest,
-    SystemEventRecorded, event::Body,
+    AppendRequest, Event, GetSourcePositionRequest, OutboxPosition, PlayerLoggedIn, RecordRequest,
+    SubscribeRequest, SystemEventRecorded, event::Body,
 };
 use battlearena_proto::{ErrorKind, Failure};
 

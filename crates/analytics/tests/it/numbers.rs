@@ -2,12 +2,12 @@
 
 use battlearena_analytics::READ_MODELS;
 use battlearena_proto::analytics::{
-    ExportPointsRequest, GetLeaderboardRequest, GetMatchStatsRequest, GetPlayerRankRequest, GetPlayerStatsRequest,
-    GetRevenueStatsRequest, GetTotalsResponse,
+    ExportPointsRequest, GetLeaderboardRequest, GetMatchStatsRequest, GetPlayerRankRequest,
+    GetPlayerStatsRequest, GetRevenueStatsRequest, GetTotalsResponse,
 };
 use battlearena_proto::events::{
-    MatchCompleted, MatchCrashed, MatchStarted, OutboxEvent, ParticipantResult, PlayerLoggedIn, PlayerRegistered,
-    TransactionRecorded, event::Body,
+    MatchCompleted, MatchCrashed, MatchStarted, OutboxEvent, ParticipantResult, PlayerLoggedIn,
+    PlayerRegistered, TransactionRecorded, event::Body,
 };
 use battlearena_proto::{ErrorKind, Failure};
 use battlearena_storage::events::{dead_letters, request_rebuild};
@@ -98,8 +98,11 @@ async fn the_numbers_follow_the_events() {
     assert_eq!((totals.registrations, totals.logins), (3, 1));
     let matches: Vec<_> = totals.matches.iter().map(|m| (m.status.as_str(), m.count)).collect();
     assert_eq!(matches, [("completed", 1), ("crashed", 1), ("started", 3)]);
-    let transactions: Vec<_> =
-        totals.transactions.iter().map(|t| (t.item_type.as_str(), t.status.as_str(), t.count, t.amount_minor)).collect();
+    let transactions: Vec<_> = totals
+        .transactions
+        .iter()
+        .map(|t| (t.item_type.as_str(), t.status.as_str(), t.count, t.amount_minor))
+        .collect();
     assert_eq!(transactions, [("skin", "completed", 2, 1298), ("skin", "failed", 1, 1499)]);
 
     let matches = analytics.client.get_match_stats(GetMatchStatsRequest {}).await.unwrap().into_inner();
@@ -115,7 +118,8 @@ async fn the_numbers_follow_the_events() {
     let players = analytics.client.get_player_stats(GetPlayerStatsRequest {}).await.unwrap().into_inner();
     assert_eq!((players.total_players, players.new_today), (3, 3));
     eventually(async || {
-        let players = analytics.client.clone().get_player_stats(GetPlayerStatsRequest {}).await.unwrap().into_inner();
+        let players =
+            analytics.client.clone().get_player_stats(GetPlayerStatsRequest {}).await.unwrap().into_inner();
         (players.active_now == 3 && players.active_today == 3).then_some(())
     })
     .await;
@@ -126,7 +130,8 @@ async fn yesterday_is_not_today() {
     let mut analytics = Analytics::start().await;
     let yesterday = Timestamp::now() - 30.hours();
     let bodies = [registered(1, "ada"), started(1), completed(1, &[(1, 50)]), bought(1, "completed", 999)];
-    let events = bodies.into_iter().zip(1..).map(|(body, sequence)| told_at(sequence, yesterday, body)).collect();
+    let events =
+        bodies.into_iter().zip(1..).map(|(body, sequence)| told_at(sequence, yesterday, body)).collect();
     analytics.append("gateway", events).await;
     analytics.totals_at(4).await;
     let players = analytics.client.get_player_stats(GetPlayerStatsRequest {}).await.unwrap().into_inner();
@@ -150,7 +155,8 @@ async fn the_leaderboard_ranks_and_survives_a_restart() {
     let mut analytics = Analytics::start_on(url).await;
     assert_eq!(leaderboard(&analytics, 100).await, expected);
     assert_eq!(leaderboard(&analytics, 2).await, expected[..2]);
-    let rank = analytics.client.get_player_rank(GetPlayerRankRequest { player_id: 1 }).await.unwrap().into_inner();
+    let rank =
+        analytics.client.get_player_rank(GetPlayerRankRequest { player_id: 1 }).await.unwrap().into_inner();
     assert_eq!(rank.entry.unwrap().rank, 2);
     let unknown = analytics.client.get_player_rank(GetPlayerRankRequest { player_id: 9 }).await.unwrap_err();
     assert_eq!(Failure::from(unknown).kind(), ErrorKind::NotFound);
@@ -179,13 +185,18 @@ async fn a_rebuild_mends_what_was_broken_by_hand() {
     let before = analytics.totals_at(12).await;
     let database = analytics.database();
     let connection = database.connection().await.unwrap();
-    connection.session().define("delete from analytics.totals; update analytics.players set points = 1").await.unwrap();
+    connection
+        .session()
+        .define("delete from analytics.totals; update analytics.players set points = 1")
+        .await
+        .unwrap();
     assert_eq!(analytics.totals().await.registrations, 0);
 
     assert!(request_rebuild(&database, "analytics", READ_MODELS).await.unwrap());
     let same = |totals: &GetTotalsResponse| *totals == before;
     eventually(async || Some(analytics.totals().await).filter(same)).await;
-    eventually(async || (leaderboard(&analytics, 1).await == [(1, "bob".to_owned(), 60)]).then_some(())).await;
+    eventually(async || (leaderboard(&analytics, 1).await == [(1, "bob".to_owned(), 60)]).then_some(()))
+        .await;
     assert!(!request_rebuild(&database, "analytics", "nobody").await.unwrap());
 }
 
@@ -199,7 +210,11 @@ async fn an_event_that_cannot_be_applied_dies_alone_and_can_be_replayed() {
         .define("alter table analytics.players add constraint no_thirteen check (player_id <> 13)")
         .await
         .unwrap();
-    let events = vec![told(1, registered(1, "ada")), told(2, registered(13, "mallory")), told(3, registered(2, "bob"))];
+    let events = vec![
+        told(1, registered(1, "ada")),
+        told(2, registered(13, "mallory")),
+        told(3, registered(2, "bob")),
+    ];
     analytics.append("gateway", events).await;
     assert_eq!(analytics.totals_at(3).await.registrations, 2);
 

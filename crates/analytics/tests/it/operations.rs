@@ -25,8 +25,13 @@ async fn the_operations_port_tells_how_it_goes() {
     assert_eq!(status, 200);
     assert!(health.contains("\"database\":\"connected\""), "{health}");
     let (_, metrics) = get("/metrics").await;
-    assert!(metrics.contains("analytics_events_total{source=\"gateway\",event=\"player_logged_in\"} "), "{metrics}");
-    for histogram in ["analytics_ingest_lag_seconds", "database_query_duration_seconds", "database_pool_wait_seconds"] {
+    assert!(
+        metrics.contains("analytics_events_total{source=\"gateway\",event=\"player_logged_in\"} "),
+        "{metrics}"
+    );
+    for histogram in
+        ["analytics_ingest_lag_seconds", "database_query_duration_seconds", "database_pool_wait_seconds"]
+    {
         assert!(metrics.contains(&format!("# TYPE {histogram} histogram")), "{histogram}");
     }
 }

@@ -27,7 +27,8 @@ fn refinery_without_migrations() -> Migrator {
 fn relay(analytics: &Analytics, wake: &Wake) -> CancellationToken {
     let settings = RelaySettings { event_log_url: analytics.grpc.clone(), outbox_retention_days: 7 };
     let channel = battlearena_telemetry::grpc::connect(&settings.event_log_url).unwrap();
-    let relay = Relay::new(analytics.database(), PRODUCER, "producer_outbox", wake.clone(), channel, &settings);
+    let relay =
+        Relay::new(analytics.database(), PRODUCER, "producer_outbox", wake.clone(), channel, &settings);
     let stop = CancellationToken::new();
     analytics.tasks.spawn("relay", relay.run(stop.clone()));
     stop
@@ -142,7 +143,8 @@ async fn an_event_that_nobody_can_read_dies_alone_and_can_be_replayed() {
     let analytics = platform().await;
     let database = analytics.database();
     let connection = database.connection().await.unwrap();
-    let strange = "insert into producer.outbox (kind, payload) values ('player_teleported', '{\"to\": \"moon\"}')";
+    let strange =
+        "insert into producer.outbox (kind, payload) values ('player_teleported', '{\"to\": \"moon\"}')";
     connection.session().define(strange).await.unwrap();
     tell(&database, 1).await;
     let wake = Wake::new("producer_outbox");

@@ -46,7 +46,10 @@ pub(crate) enum CompleteError {
 
 impl PlayedMatch {
     /// Ends the match with a winner. Participants without statistics have zeros.
-    pub(crate) fn complete(&self, report: &CompleteRequest) -> std::result::Result<Completion, CompleteError> {
+    pub(crate) fn complete(
+        &self,
+        report: &CompleteRequest,
+    ) -> std::result::Result<Completion, CompleteError> {
         if self.status != MatchStatus::InProgress {
             return Err(CompleteError::NotInProgress(self.id, self.status));
         }
@@ -54,14 +57,19 @@ impl PlayedMatch {
             return Err(CompleteError::WinnerDidNotPlay(report.winner_id, self.id));
         }
         let players: HashSet<_> = self.players.iter().collect();
-        let strangers: Vec<_> =
-            report.stats.iter().filter(|s| !players.contains(&s.player_id)).map(|s| s.player_id.get()).collect();
+        let strangers: Vec<_> = report
+            .stats
+            .iter()
+            .filter(|s| !players.contains(&s.player_id))
+            .map(|s| s.player_id.get())
+            .collect();
         if !strangers.is_empty() {
             return Err(CompleteError::StrangersInStats(join(&strangers), self.id));
         }
         let stats: HashMap<_, _> = report.stats.iter().map(|stats| (stats.player_id, stats)).collect();
         let result = |player_id: &PlayerId| {
-            let (score, kills, deaths) = stats.get(player_id).map_or((0, 0, 0), |s| (s.score, s.kills, s.deaths));
+            let (score, kills, deaths) =
+                stats.get(player_id).map_or((0, 0, 0), |s| (s.score, s.kills, s.deaths));
             let points = points(score, *player_id == report.winner_id);
             Result { player_id: *player_id, score, kills, deaths, points }
         };
@@ -98,14 +106,20 @@ mod tests {
     fn report(winner: i64, stats: &[(i64, i64)]) -> CompleteRequest {
         let stats = stats
             .iter()
-            .map(|(id, score)| ParticipantStats { player_id: PlayerId(*id), score: *score, kills: 4, deaths: 2 })
+            .map(|(id, score)| ParticipantStats {
+                player_id: PlayerId(*id),
+                score: *score,
+                kills: 4,
+                deaths: 2,
+            })
             .collect();
         CompleteRequest::new(9, winner, 60, stats).unwrap()
     }
 
     #[test]
     fn everybody_gets_a_result_and_the_winner_the_points() {
-        let completion = played(MatchStatus::InProgress).complete(&report(2, &[(2, 1000), (1, 300)])).unwrap();
+        let completion =
+            played(MatchStatus::InProgress).complete(&report(2, &[(2, 1000), (1, 300)])).unwrap();
         let result = |player_id, score, kills, deaths, points| Result {
             player_id: PlayerId(player_id),
             score,

@@ -49,14 +49,19 @@ pub(crate) struct CrashRequest {
 pub(crate) struct Limit(pub(crate) i32);
 
 impl StartRequest {
-    pub(crate) fn new(match_type: &str, player_ids: Vec<i64>, server_region: String) -> Result<Self, Failure> {
-        let match_type =
-            MatchType::from_str(match_type).map_err(|error| Failure::invalid("match_type", error.to_string()))?;
+    pub(crate) fn new(
+        match_type: &str,
+        player_ids: Vec<i64>,
+        server_region: String,
+    ) -> Result<Self, Failure> {
+        let match_type = MatchType::from_str(match_type)
+            .map_err(|error| Failure::invalid("match_type", error.to_string()))?;
         if player_ids.is_empty() || player_ids.len() > MOST_PLAYERS {
             let message = format!("must name 1 to {MOST_PLAYERS} players, not {}", player_ids.len());
             return Err(Failure::invalid("player_ids", message));
         }
-        let player_ids: Vec<_> = player_ids.into_iter().map(|id| player_id("player_ids", id)).collect::<Result<_, _>>()?;
+        let player_ids: Vec<_> =
+            player_ids.into_iter().map(|id| player_id("player_ids", id)).collect::<Result<_, _>>()?;
         each_once("player_ids", player_ids.iter().copied())?;
         text("server_region", &server_region, 1, 20)?;
         Ok(Self { match_type, player_ids, server_region })
@@ -103,11 +108,19 @@ impl Limit {
 
 /// A match id that can exist.
 pub(crate) fn match_id(id: i64) -> Result<MatchId, Failure> {
-    if id < 1 { Err(Failure::invalid("match_id", format!("must be 1 or more, not {id}"))) } else { Ok(MatchId(id)) }
+    if id < 1 {
+        Err(Failure::invalid("match_id", format!("must be 1 or more, not {id}")))
+    } else {
+        Ok(MatchId(id))
+    }
 }
 
 fn player_id(field: &str, id: i64) -> Result<PlayerId, Failure> {
-    if id < 1 { Err(Failure::invalid(field, format!("must be 1 or more, not {id}"))) } else { Ok(PlayerId(id)) }
+    if id < 1 {
+        Err(Failure::invalid(field, format!("must be 1 or more, not {id}")))
+    } else {
+        Ok(PlayerId(id))
+    }
 }
 
 fn each_once(field: &str, players: impl Iterator<Item = PlayerId>) -> Result<(), Failure> {
@@ -121,7 +134,11 @@ fn each_once(field: &str, players: impl Iterator<Item = PlayerId>) -> Result<(),
     Err(Failure::invalid(field, format!("names players more than once: {}", join(&twice))))
 }
 
-fn within<N: PartialOrd + From<u8> + std::fmt::Display>(field: &str, value: N, most: N) -> Result<(), Failure> {
+fn within<N: PartialOrd + From<u8> + std::fmt::Display>(
+    field: &str,
+    value: N,
+    most: N,
+) -> Result<(), Failure> {
     if value < N::from(0) || value > most {
         return Err(Failure::invalid(field, format!("must be 0 to {most}, not {value}")));
     }

@@ -74,7 +74,8 @@ impl MatchService {
         keyed: Keyed<'_>,
         status: MatchStatus,
     ) -> Result<Option<MatchView>, Failure> {
-        let is_same_key = keyed.key.is_some() && row.end_key.as_deref() == keyed.key.map(IdempotencyKey::as_str);
+        let is_same_key =
+            keyed.key.is_some() && row.end_key.as_deref() == keyed.key.map(IdempotencyKey::as_str);
         if !is_same_key {
             return Ok(None);
         }

@@ -25,9 +25,14 @@ impl MatchService {
     ) -> Result<MatchView, Failure> {
         let keyed = Keyed { key: key.as_ref(), fingerprint: fingerprint(&request) };
         let traceparent = current_traceparent();
-        let crashed =
-            matches::crash(&self.database, request.match_id, &request.error_message, keyed, traceparent.as_deref())
-                .await?;
+        let crashed = matches::crash(
+            &self.database,
+            request.match_id,
+            &request.error_message,
+            keyed,
+            traceparent.as_deref(),
+        )
+        .await?;
         if let Some(crashed) = crashed {
             tracing::Span::current().record("match.type", crashed.match_type.as_str());
             self.wake.wake();

@@ -25,7 +25,8 @@ impl MatchService {
         let ids: Vec<_> = rows.iter().map(|row| row.id.get()).collect();
         let mut everybody = participants::of_matches(&self.database, &ids).await?;
         let views = rows.into_iter().map(|row| {
-            let participants = everybody.extract_if(.., |participant| participant.match_id == row.id).collect();
+            let participants =
+                everybody.extract_if(.., |participant| participant.match_id == row.id).collect();
             MatchView { row, participants }
         });
         Ok(views.collect())

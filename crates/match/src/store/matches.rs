@@ -56,8 +56,17 @@ impl Keyed<'_> {
 /// The unique index that two concurrent starts with one key run into.
 pub(crate) const START_KEY: &str = "matches_start_key";
 
-pub(crate) static ALL: &[&Statement] =
-    &[&START, &FIND, &FIND_WITH_PLAYERS, &COMPLETE, &CRASH, &CRASH_LOST, &HEARTBEAT, &COUNT_IN_PROGRESS, &OF_PLAYER];
+pub(crate) static ALL: &[&Statement] = &[
+    &START,
+    &FIND,
+    &FIND_WITH_PLAYERS,
+    &COMPLETE,
+    &CRASH,
+    &CRASH_LOST,
+    &HEARTBEAT,
+    &COUNT_IN_PROGRESS,
+    &OF_PLAYER,
+];
 
 macro_rules! columns {
     () => {
@@ -176,9 +185,14 @@ pub(crate) struct CompleteRow<'a> {
 }
 
 /// Completes a match that is in progress and returns when it ended; `None` when it is not in progress any more.
-pub(crate) async fn complete(database: &Database, row: &CompleteRow<'_>) -> Result<Option<Timestamp>, StorageError> {
-    let column = |of: fn(&PlayerResult) -> i64| -> Vec<i64> { row.completion.results.iter().map(of).collect() };
-    let count = |of: fn(&PlayerResult) -> i32| -> Vec<i32> { row.completion.results.iter().map(of).collect() };
+pub(crate) async fn complete(
+    database: &Database,
+    row: &CompleteRow<'_>,
+) -> Result<Option<Timestamp>, StorageError> {
+    let column =
+        |of: fn(&PlayerResult) -> i64| -> Vec<i64> { row.completion.results.iter().map(of).collect() };
+    let count =
+        |of: fn(&PlayerResult) -> i32| -> Vec<i32> { row.completion.results.iter().map(of).collect() };
     let (players, scores) = (column(|r| r.player_id.get()), column(|r| r.score));
     let (kills, deaths, points) = (count(|r| r.kills), count(|r| r.deaths), column(|r| r.points));
     let (key, fingerprint) = row.keyed.columns();
@@ -259,7 +273,8 @@ pub(crate) async fn crash(
     traceparent: Option<&str>,
 ) -> Result<Option<Crashed>, StorageError> {
     let (key, fingerprint) = keyed.columns();
-    let row = database.query_opt(&CRASH, &[&id.get(), &error_message, &key, &fingerprint, &traceparent]).await?;
+    let row =
+        database.query_opt(&CRASH, &[&id.get(), &error_message, &key, &fingerprint, &traceparent]).await?;
     row.as_ref().map(crashed).transpose()
 }
 
@@ -288,7 +303,8 @@ pub(crate) async fn crash_lost(
     heartbeat_timeout: Duration,
     match_ttl: Duration,
 ) -> Result<Vec<Crashed>, StorageError> {
-    let rows = database.query(&CRASH_LOST, &[&heartbeat_timeout.as_secs_f64(), &match_ttl.as_secs_f64()]).await?;
+    let rows =
+        database.query(&CRASH_LOST, &[&heartbeat_timeout.as_secs_f64(), &match_ttl.as_secs_f64()]).await?;
     rows.iter().map(crashed).collect()
 }
 
@@ -365,4 +381,3 @@ where
 {
     row.get::<_, &str>(column).parse().map_err(|error: W::Err| StorageError::Other(Box::new(error)))
 }
-

@@ -28,7 +28,10 @@ static OF_MATCHES: Statement = Statement::new(
 );
 
 /// The participants of some matches, ordered by match and player.
-pub(crate) async fn of_matches(database: &Database, matches: &[i64]) -> Result<Vec<ParticipantRow>, StorageError> {
+pub(crate) async fn of_matches(
+    database: &Database,
+    matches: &[i64],
+) -> Result<Vec<ParticipantRow>, StorageError> {
     let rows = database.query(&OF_MATCHES, &[&matches]).await?;
     Ok(rows
         .iter()

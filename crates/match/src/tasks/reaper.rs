@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use battlearena_storage::{Ownership, StorageError};
 use battlearena_runtime::CancellationToken;
+use battlearena_storage::{Ownership, StorageError};
 
 use crate::service::MatchService;
 use crate::store::matches;

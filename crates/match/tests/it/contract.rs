@@ -6,10 +6,10 @@ use battlearena_proto::matches::{
 };
 use battlearena_proto::{ErrorKind, Failure};
 use futures::StreamExt as _;
+use tonic_reflection::pb::v1::ServerReflectionRequest;
 use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
-use tonic_reflection::pb::v1::ServerReflectionRequest;
 
 use crate::support::{Platform, start, stats};
 
@@ -42,8 +42,12 @@ async fn a_match_is_played_to_its_end() {
     client.heartbeat(HeartbeatRequest { match_id: 1 }).await.unwrap();
 
     let ended = client.complete_match(complete(1, 9, "")).await.unwrap().into_inner().r#match.unwrap();
-    assert_eq!((ended.status.as_str(), ended.winner_id, ended.duration_seconds), ("completed", Some(9), Some(25)));
-    let results: Vec<_> = ended.participants.iter().map(|p| (p.player_id, p.score, p.kills, p.points)).collect();
+    assert_eq!(
+        (ended.status.as_str(), ended.winner_id, ended.duration_seconds),
+        ("completed", Some(9), Some(25))
+    );
+    let results: Vec<_> =
+        ended.participants.iter().map(|p| (p.player_id, p.score, p.kills, p.points)).collect();
     assert_eq!(results, [(4, 0, 0, 0), (9, 1200, 3, 62)]);
     assert!(ended.participants.iter().all(|p| p.left_at == ended.end_time && p.left_at.is_some()));
     // The answer is made from the write, the next one from a read: they are the same.
@@ -153,8 +157,16 @@ async fn what_makes_no_sense_is_refused_with_its_field() {
     }
     let completions = [
         (complete(1, 3, ""), ErrorKind::Invalid, "winner_id"),
-        (CompleteMatchRequest { participant_stats: vec![stats(7, 1)], ..complete(1, 1, "") }, ErrorKind::Invalid, "participant_stats"),
-        (CompleteMatchRequest { duration_seconds: -1, ..complete(1, 1, "") }, ErrorKind::Invalid, "duration_seconds"),
+        (
+            CompleteMatchRequest { participant_stats: vec![stats(7, 1)], ..complete(1, 1, "") },
+            ErrorKind::Invalid,
+            "participant_stats",
+        ),
+        (
+            CompleteMatchRequest { duration_seconds: -1, ..complete(1, 1, "") },
+            ErrorKind::Invalid,
+            "duration_seconds",
+        ),
         (complete(99, 1, ""), ErrorKind::NotFound, "match_id"),
         (complete(0, 1, ""), ErrorKind::Invalid, "match_id"),
     ];
@@ -166,9 +178,13 @@ async fn what_makes_no_sense_is_refused_with_its_field() {
     assert_eq!(field_of(refusal(client.heartbeat(HeartbeatRequest { match_id: 99 }).await)), not_found);
     assert_eq!(field_of(refusal(client.get_match(GetMatchRequest { match_id: 99 }).await)), not_found);
     let silent = CrashMatchRequest { error_message: String::new(), ..crash(1, "") };
-    assert_eq!(field_of(refusal(client.crash_match(silent).await)), (ErrorKind::Invalid, "error_message".to_owned()));
+    assert_eq!(
+        field_of(refusal(client.crash_match(silent).await)),
+        (ErrorKind::Invalid, "error_message".to_owned())
+    );
     // Nothing of it left a trace.
-    let untouched = client.get_match(GetMatchRequest { match_id: 1 }).await.unwrap().into_inner().r#match.unwrap();
+    let untouched =
+        client.get_match(GetMatchRequest { match_id: 1 }).await.unwrap().into_inner().r#match.unwrap();
     assert_eq!(untouched.status, "in_progress");
 }
 
@@ -200,10 +216,13 @@ async fn any_client_can_list_the_services() {
         host: String::new(),
         message_request: Some(MessageRequest::ListServices(String::new())),
     };
-    let mut answers = client.server_reflection_info(futures::stream::iter([request])).await.unwrap().into_inner();
+    let mut answers =
+        client.server_reflection_info(futures::stream::iter([request])).await.unwrap().into_inner();
     let answer = answers.next().await.unwrap().unwrap().message_response;
     let Some(MessageResponse::ListServicesResponse(list)) = answer else { panic!("unexpected {answer:?}") };
     let names: Vec<_> = list.service.iter().map(|service| service.name.as_str()).collect();
-    assert!(names.contains(&"battlearena.match.v1.MatchService") && names.contains(&"grpc.health.v1.Health"), "{names:?}");
+    assert!(
+        names.contains(&"battlearena.match.v1.MatchService") && names.contains(&"grpc.health.v1.Health"),
+        "{names:?}"
+    );
 }
-

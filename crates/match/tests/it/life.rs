@@ -39,7 +39,9 @@ async fn a_match_that_falls_silent_is_taken_for_crashed() {
     let causes: Vec<_> = events
         .iter()
         .filter_map(|event| match &event.body {
-            Some(Body::MatchCrashed(crash)) => Some((crash.match_id, crash.cause.as_str(), crash.player_ids.len())),
+            Some(Body::MatchCrashed(crash)) => {
+                Some((crash.match_id, crash.cause.as_str(), crash.player_ids.len()))
+            }
             _ => None,
         })
         .collect();
@@ -60,9 +62,15 @@ async fn each_step_is_told_in_full() {
     platform.client.clone().complete_match(complete).await.unwrap();
     let events = platform.events(2).await;
     let Some(Body::MatchStarted(started)) = &events[0].body else { panic!("{:?}", events[0]) };
-    assert_eq!((started.match_id, started.match_type.as_str(), &started.player_ids[..]), (1, "team", &[8, 7][..]));
+    assert_eq!(
+        (started.match_id, started.match_type.as_str(), &started.player_ids[..]),
+        (1, "team", &[8, 7][..])
+    );
     let Some(Body::MatchCompleted(completed)) = &events[1].body else { panic!("{:?}", events[1]) };
-    assert_eq!((completed.winner_id, completed.duration_seconds, completed.server_region.as_str()), (7, 12, "eu-west"));
+    assert_eq!(
+        (completed.winner_id, completed.duration_seconds, completed.server_region.as_str()),
+        (7, 12, "eu-west")
+    );
     let points: Vec<_> = completed.participants.iter().map(|p| (p.player_id, p.points)).collect();
     assert_eq!(points, [(7, 55), (8, 3)]);
     assert!(events.iter().all(|event| event.source == "match"));

@@ -39,8 +39,12 @@ impl Platform {
         let (tasks, stop) = (Tasks::new(), CancellationToken::new());
 
         let database = DatabaseSettings::for_url(&url);
-        let config =
-            battlearena_analytics::Config { http: any, grpc: any, event_retention_days: 90, database: database.clone() };
+        let config = battlearena_analytics::Config {
+            http: any,
+            grpc: any,
+            event_retention_days: 90,
+            database: database.clone(),
+        };
         let analytics = battlearena_analytics::App::build(config).await.unwrap();
         let event_log_url = format!("http://{}", analytics.grpc_addr());
         let stopped = stop.clone();

@@ -23,7 +23,11 @@ pub trait Projection: Send + Sync {
     ///
     /// # Errors
     /// [`ApplyError::Storage`] when transient: the same call is repeated later. Anything else: the event is at fault.
-    fn apply(&self, session: Session<'_>, events: &[Event]) -> impl Future<Output = Result<(), ApplyError>> + Send;
+    fn apply(
+        &self,
+        session: Session<'_>,
+        events: &[Event],
+    ) -> impl Future<Output = Result<(), ApplyError>> + Send;
 
     /// Throws the effects of all events away, or replaces them by a snapshot, in the transaction of the session.
     /// Returns the offset up to which the tables now contain the log: 0 when they are empty.
@@ -94,7 +98,16 @@ impl<P: Projection> Consumer<P> {
         );
         let offset = database.query_one(open, &[&name]).await?.get(0);
         let metrics = QueueMetrics::new(name);
-        Ok(Self { database, schema, name, projection, offset, stored: offset, stored_at: Instant::now(), metrics })
+        Ok(Self {
+            database,
+            schema,
+            name,
+            projection,
+            offset,
+            stored: offset,
+            stored_at: Instant::now(),
+            metrics,
+        })
     }
 
     /// Everything up to here was applied.
@@ -280,7 +293,8 @@ impl<P: Projection> Consumer<P> {
             occurred_at: Some(timestamp_to_wire(letter.occurred_at)),
             traceparent: letter.traceparent.unwrap_or_default(),
             body: Some(
-                Body::decode(&letter.kind, &letter.payload).map_err(|error| ApplyError::Event(error.to_string()))?,
+                Body::decode(&letter.kind, &letter.payload)
+                    .map_err(|error| ApplyError::Event(error.to_string()))?,
             ),
         };
         match self.projection.apply(session, std::slice::from_ref(&event)).await {
@@ -332,7 +346,11 @@ pub async fn request_rebuild(database: &Database, schema: &str, name: &str) -> R
 ///
 /// # Errors
 /// See [`StorageError`].
-pub async fn stored_offset(session: Session<'_>, schema: &str, name: &str) -> Result<Option<i64>, StorageError> {
+pub async fn stored_offset(
+    session: Session<'_>,
+    schema: &str,
+    name: &str,
+) -> Result<Option<i64>, StorageError> {
     let stored = Statement::in_schema(
         "stored_offset",
         "SELECT",

@@ -79,7 +79,11 @@ pub async fn list(database: &Database, schema: &str, limit: i64) -> Result<Vec<L
 ///
 /// # Errors
 /// See [`StorageError`].
-pub async fn request_replay(database: &Database, schema: &str, ids: Option<&[i64]>) -> Result<u64, StorageError> {
+pub async fn request_replay(
+    database: &Database,
+    schema: &str,
+    ids: Option<&[i64]>,
+) -> Result<u64, StorageError> {
     let request = Statement::in_schema(
         "request_replay",
         "UPDATE",
@@ -106,7 +110,11 @@ pub async fn drop(database: &Database, schema: &str, ids: Option<&[i64]>) -> Res
 }
 
 /// Lays an event among the dead.
-pub(crate) async fn bury(session: Session<'_>, schema: &str, letter: &DeadLetter<'_>) -> Result<(), StorageError> {
+pub(crate) async fn bury(
+    session: Session<'_>,
+    schema: &str,
+    letter: &DeadLetter<'_>,
+) -> Result<(), StorageError> {
     let bury = Statement::in_schema(
         "bury",
         "INSERT",

@@ -60,7 +60,11 @@ impl Outbox {
 
     /// The next rows after a position, in order. Rows of transactions that could still be overtaken are left out:
     /// all that are returned are older than every running transaction, so that none can appear before them later.
-    pub(crate) async fn after(&self, position: &OutboxPosition, limit: i64) -> Result<Vec<OutboxRow>, StorageError> {
+    pub(crate) async fn after(
+        &self,
+        position: &OutboxPosition,
+        limit: i64,
+    ) -> Result<Vec<OutboxRow>, StorageError> {
         let after = Statement::in_schema(
             "read_outbox",
             "SELECT",
@@ -168,9 +172,13 @@ impl Outbox {
             let undelivered =
                 format!("select exists (select from {} where (xid, seq) > ($1, $2))", partition.name);
             let connection = self.database.connection().await?;
-            let parameters: [&(dyn crate::ToSql + Sync); 2] = [&acknowledged.transaction, &acknowledged.sequence];
+            let parameters: [&(dyn crate::ToSql + Sync); 2] =
+                [&acknowledged.transaction, &acknowledged.sequence];
             if connection.session().query_text(&undelivered, &parameters).await?.get(0) {
-                tracing::warn!(partition = partition.name, "kept past its retention: it holds undelivered events");
+                tracing::warn!(
+                    partition = partition.name,
+                    "kept past its retention: it holds undelivered events"
+                );
             } else {
                 self.table().drop_partition(&self.database, &partition).await?;
             }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use metrics::{Counter, Gauge, Histogram};
+use battlearena_telemetry::metrics::{Counter, Desc, Gauge, HTTP_SECONDS, Histogram, Unit};
 
 /// The instruments of one queue (label `queue`).
 pub(crate) struct QueueMetrics {
@@ -14,13 +14,18 @@ pub(crate) struct QueueMetrics {
 
 impl QueueMetrics {
     pub(crate) fn new(queue: &'static str) -> Self {
-        let dead_letters = metrics::counter!("queue_dead_letters_total", "queue" => queue);
-        dead_letters.increment(0);
+        let desc = |name, unit, help| Desc { name, unit, help };
+        let depth = desc("queue_depth", Unit::Count, "Events that wait to be delivered or applied.");
+        let oldest = desc("queue_oldest_seconds", Unit::Seconds, "How long the oldest waiting event has waited.");
+        let processing =
+            desc("queue_processing_duration_seconds", Unit::Seconds, "Time to deliver or apply a batch of events.");
+        let dead =
+            desc("queue_dead_letters_total", Unit::Count, "Events that were given up after several tries.");
         Self {
-            depth: metrics::gauge!("queue_depth", "queue" => queue),
-            oldest_seconds: metrics::gauge!("queue_oldest_seconds", "queue" => queue),
-            processing_seconds: metrics::histogram!("queue_processing_duration_seconds", "queue" => queue),
-            dead_letters,
+            depth: Gauge::of(&depth, "queue", queue),
+            oldest_seconds: Gauge::of(&oldest, "queue", queue),
+            processing_seconds: Histogram::of(&processing, HTTP_SECONDS, "queue", queue),
+            dead_letters: Counter::of(&dead, "queue", queue),
         }
     }
 
@@ -31,7 +36,7 @@ impl QueueMetrics {
     }
 
     pub(crate) fn processed(&self, took: Duration) {
-        self.processing_seconds.record(took);
+        self.processing_seconds.record_duration(took);
     }
 
     pub(crate) fn died(&self) {

@@ -156,9 +156,13 @@ impl Relay {
 
     async fn start_position(&mut self) -> Result<OutboxPosition, RelayError> {
         let request = GetSourcePositionRequest { source: self.outbox.schema.to_owned() };
-        let answer = deadline::scope(Deadline::after(deadline::DEFAULT), self.log.get_source_position(request)).await;
-        let acknowledged =
-            answer.map_err(|status| RelayError::Log(status.into()))?.into_inner().acknowledged.unwrap_or_default();
+        let answer =
+            deadline::scope(Deadline::after(deadline::DEFAULT), self.log.get_source_position(request)).await;
+        let acknowledged = answer
+            .map_err(|status| RelayError::Log(status.into()))?
+            .into_inner()
+            .acknowledged
+            .unwrap_or_default();
         let incarnation = self.outbox.incarnation(&acknowledged).await?;
         if acknowledged.incarnation == incarnation {
             return Ok(acknowledged);

@@ -68,7 +68,8 @@ async fn the_deadline_of_a_request_bounds_its_statements() {
 async fn a_caller_that_goes_away_leaves_no_connection_behind_a_running_statement() {
     let (url, _) = fresh().await;
     let database = limited(&url, 1);
-    let abandoned = tokio::time::timeout(Duration::from_millis(20), database.query_one(&SLEEP, &[&60_f64])).await;
+    let abandoned =
+        tokio::time::timeout(Duration::from_millis(20), database.query_one(&SLEEP, &[&60_f64])).await;
     assert!(abandoned.is_err());
     database.ping().await.unwrap();
 }
@@ -79,5 +80,8 @@ async fn a_database_that_is_not_there_is_unavailable() {
     let error = database.ping().await.unwrap_err();
     assert!(matches!(error, StorageError::Unavailable(_)), "{error:?}");
     let failure = Failure::from(error);
-    assert_eq!((failure.kind(), failure.message()), (ErrorKind::Unavailable, "the database is not available, try again"));
+    assert_eq!(
+        (failure.kind(), failure.message()),
+        (ErrorKind::Unavailable, "the database is not available, try again")
+    );
 }

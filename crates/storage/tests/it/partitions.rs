@@ -47,7 +47,8 @@ async fn only_days_that_are_wholly_over_expire() {
     );
     connection.session().define(&tell).await.unwrap();
     TABLE.drop_partition(&database, &expired[0]).await.unwrap();
-    let left = connection.session().query_text("select string_agg(kind, ',') from probe.outbox", &[]).await.unwrap();
+    let left =
+        connection.session().query_text("select string_agg(kind, ',') from probe.outbox", &[]).await.unwrap();
     assert_eq!(left.get::<_, String>(0), "y");
     assert!(TABLE.expired(&database, now, 2 * DAY).await.unwrap().is_empty());
 }

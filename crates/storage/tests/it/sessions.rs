@@ -5,8 +5,10 @@ use battlearena_storage::{Statement, StorageError};
 use crate::fresh;
 
 static MAKE: &str = "create table probe.things (id bigint, constraint things_pkey primary key (id))";
-static ADD: Statement = Statement::new("add_thing", "INSERT", "things", "insert into probe.things values ($1)");
-static COUNT: Statement = Statement::new("count_things", "SELECT", "things", "select count(*) from probe.things");
+static ADD: Statement =
+    Statement::new("add_thing", "INSERT", "things", "insert into probe.things values ($1)");
+static COUNT: Statement =
+    Statement::new("count_things", "SELECT", "things", "select count(*) from probe.things");
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transaction_is_all_or_nothing() {

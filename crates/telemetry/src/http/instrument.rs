@@ -39,7 +39,7 @@ pub struct Instrument {
 }
 
 impl Instrument {
-    /// Measures, traces and bounds every request but those of [`super::operations`].
+    /// Measures, traces and bounds every request but those of [`super::operations()`].
     pub fn new() -> Self {
         Self::default()
     }

@@ -22,6 +22,13 @@ impl Counter {
         Self(counter(desc.name, &[], &[]))
     }
 
+    /// Registers the series of one label value at zero, where the values are spread over the program: the name of a
+    /// queue, written down where the queue is made.
+    pub fn of(desc: &Desc, name: &'static str, value: &'static str) -> Self {
+        describe(desc, Kind::Counter, &[name]);
+        Self(counter(desc.name, &[name], &[value]))
+    }
+
     /// Adds to it.
     pub fn increment(&self, by: u64) {
         self.0.increment(by);
@@ -42,6 +49,12 @@ impl Gauge {
     pub fn new(desc: &Desc) -> Self {
         describe(desc, Kind::Gauge, &[]);
         Self(gauge(desc.name, &[], &[]))
+    }
+
+    /// Registers the series of one label value at zero. See [`Counter::of`].
+    pub fn of(desc: &Desc, name: &'static str, value: &'static str) -> Self {
+        describe(desc, Kind::Gauge, &[name]);
+        Self(gauge(desc.name, &[name], &[value]))
     }
 
     /// Sets it.
@@ -66,6 +79,13 @@ impl Histogram {
         check_buckets(desc, buckets);
         describe(desc, Kind::Histogram, &[]);
         Self(histogram(desc.name, &[], &[]))
+    }
+
+    /// Registers the series of one label value. See [`Counter::of`].
+    pub fn of(desc: &Desc, buckets: &'static [f64], name: &'static str, value: &'static str) -> Self {
+        check_buckets(desc, buckets);
+        describe(desc, Kind::Histogram, &[name]);
+        Self(histogram(desc.name, &[name], &[value]))
     }
 
     /// Takes a sample, in the unit of the histogram.

@@ -1,0 +1,199 @@
+//! The gateway over HTTP: sends a [`Call`] over a pooled connection, again where that is safe, and reads the answer.
+//! Light enough for a load generator: one copy of the body, shared by every attempt.
+
+mod call;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{Method, Request, StatusCode, Uri};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use serde::de::DeserializeOwned;
+use std::time::Duration;
+
+use battlearena_proto::ErrorKind;
+
+pub use call::Call;
+
+use crate::error::{Error, Fault, Missed, refusal};
+use crate::retry::{Retry, Tried};
+
+/// Shorter than the keep-alive of the gateway (5 s), so that no request goes out on a connection that is being closed:
+/// a log-in that is lost that way is unknown for good.
+const IDLE_CONNECTION: Duration = Duration::from_secs(3);
+/// Answers are a few KiB.
+const ANSWER_LIMIT_BYTES: usize = 1 << 20;
+/// How much of an answer that cannot be read is shown, in characters.
+const SHOWN: usize = 300;
+
+/// A pool of connections to the gateway. Share it: a clone has the same pool.
+#[derive(Debug, Clone)]
+pub struct Gateway {
+    client: Client<HttpConnector, Full<Bytes>>,
+    scheme: Scheme,
+    authority: Authority,
+    retry: Retry,
+}
+
+/// The address is not of the form `http://host:port`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("an address must look like http://host:port, not {0}")]
+pub struct AddressError(pub(crate) String);
+
+/// What became of a call, and what it took.
+#[derive(Debug)]
+pub struct Delivery<A> {
+    /// The answer, or why there is none.
+    pub result: Result<A, Error>,
+    /// Attempts without an answer that may have been applied.
+    pub lost: u32,
+    /// Attempts after the first.
+    pub retries: u32,
+}
+
+/// What an attempt came to that was answered.
+struct Answer {
+    status: StatusCode,
+    body: Bytes,
+}
+
+impl Gateway {
+    /// A client of the gateway at `http://host:port`. It connects with the first call.
+    ///
+    /// # Errors
+    /// The address is not of that form.
+    pub fn new(address: &Uri, retry: Retry) -> Result<Self, AddressError> {
+        let parts = address.clone().into_parts();
+        let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
+            return Err(AddressError(address.to_string()));
+        };
+        if scheme != Scheme::HTTP {
+            return Err(AddressError(address.to_string()));
+        }
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(retry.attempt));
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_CONNECTION)
+            .build(connector);
+        Ok(Self { client, scheme, authority, retry })
+    }
+
+    /// Sends a call and returns its answer.
+    ///
+    /// # Errors
+    /// The platform refuses, or does not answer for as long as the call's patience lasts, or answers something else.
+    pub async fn send<A: DeserializeOwned>(&self, call: Call<A>) -> Result<A, Error> {
+        self.deliver(call).await.result
+    }
+
+    /// Sends a call, and tells how many attempts it took and how many of them may have been applied unanswered. Takes
+    /// at most the time to give up plus one attempt's.
+    pub async fn deliver<A: DeserializeOwned>(&self, call: Call<A>) -> Delivery<A> {
+        let tried = self.retry.until_answered(call.patience, || self.attempt(&call)).await;
+        let Tried { result, lost, retries } = tried;
+        let result = match result {
+            Ok(answer) => answer.read(),
+            Err(fault) => Err(Error::Unanswered { fault, lost }),
+        };
+        Delivery { result, lost, retries }
+    }
+
+    async fn attempt<A>(&self, call: &Call<A>) -> Result<Answer, Missed> {
+        let request = self.request(call).map_err(|_unsendable| Fault::NotConnected)?;
+        let response = self
+            .client
+            .request(request)
+            .await
+            .map_err(|error| if error.is_connect() { Fault::NotConnected } else { Fault::Broken })?;
+        let status = response.status();
+        if let Some(kind) = not_now(status) {
+            let seconds = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+            return Err(Missed { fault: Fault::NotNow(kind), wait: seconds.map(Duration::from_secs) });
+        }
+        let body = Limited::new(response.into_body(), ANSWER_LIMIT_BYTES).collect().await;
+        let body = body.map_err(|_incomplete| Fault::Broken)?.to_bytes();
+        Ok(Answer { status, body })
+    }
+
+    fn request<A>(&self, call: &Call<A>) -> http::Result<Request<Full<Bytes>>> {
+        let mut uri = http::uri::Parts::default();
+        uri.scheme = Some(self.scheme.clone());
+        uri.authority = Some(self.authority.clone());
+        uri.path_and_query = Some(PathAndQuery::try_from(call.path.as_ref())?);
+        let mut request = Request::builder().method(call.method.clone()).uri(Uri::from_parts(uri)?);
+        if call.method == Method::POST {
+            request = request.header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        if let Some(key) = &call.idempotency_key {
+            request = request.header(HeaderName::from_static("idempotency-key"), key);
+        }
+        request.body(Full::new(call.body.clone()))
+    }
+}
+
+impl Answer {
+    fn read<A: DeserializeOwned>(&self) -> Result<A, Error> {
+        if !self.status.is_success() {
+            let refused = self.status.is_client_error().then(|| refusal(self.status.as_u16(), &self.body));
+            return Err(match refused.flatten() {
+                Some(refusal) => refusal.into(),
+                None => self.unreadable("not the platform's error shape".to_owned()),
+            });
+        }
+        // No content is the answer that says nothing: JSON's null.
+        let body = if self.status == StatusCode::NO_CONTENT { b"null" } else { &self.body[..] };
+        serde_json::from_slice(body).map_err(|error| self.unreadable(error.to_string()))
+    }
+
+    fn unreadable(&self, why: String) -> Error {
+        let text = String::from_utf8_lossy(&self.body).chars().take(SHOWN).collect();
+        Error::Unreadable { status: self.status.as_u16(), why, text }
+    }
+}
+
+/// Statuses after which the same request may be answered in a moment.
+fn not_now(status: StatusCode) -> Option<ErrorKind> {
+    match status {
+        StatusCode::TOO_MANY_REQUESTS => Some(ErrorKind::Throttled),
+        StatusCode::INTERNAL_SERVER_ERROR => Some(ErrorKind::Internal),
+        // A proxy that cannot reach the gateway says 502.
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::BAD_GATEWAY => Some(ErrorKind::Unavailable),
+        StatusCode::GATEWAY_TIMEOUT => Some(ErrorKind::DeadlineExceeded),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, body: &'static str) -> Answer {
+        Answer { status: StatusCode::from_u16(status).unwrap(), body: Bytes::from_static(body.as_bytes()) }
+    }
+
+    #[test]
+    fn an_answer_is_what_its_status_and_its_body_say() {
+        assert_eq!(answer(200, "7").read::<i64>().unwrap(), 7);
+        answer(204, "").read::<()>().unwrap();
+        let refused = r#"{"error":{"code":"conflict","message":"over","request_id":"r"}}"#;
+        let error = answer(409, refused).read::<i64>().unwrap_err();
+        assert!(matches!(&error, Error::Refused(_)) && !error.may_have_been_applied());
+        assert_eq!(error.kind(), ErrorKind::Conflict);
+        for (status, body) in [(200, ""), (200, "{}"), (302, "7"), (404, "proxy"), (501, refused)] {
+            let error = answer(status, body).read::<i64>().unwrap_err();
+            assert!(matches!(&error, Error::Unreadable { .. }) && error.may_have_been_applied(), "{status}");
+        }
+    }
+
+    #[test]
+    fn only_plain_addresses_are_taken() {
+        for address in ["https://localhost:8000", "/path", "localhost:8000"] {
+            Gateway::new(&address.parse().unwrap(), Retry::default()).unwrap_err();
+        }
+    }
+}
