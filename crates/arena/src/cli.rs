@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::health::HealthSettings;
+use crate::prove::ProveSettings;
 use crate::roles::{self, Role};
 use crate::up::UpSettings;
 
@@ -34,6 +35,8 @@ enum Command {
     Events(Box<roles::Events>),
     /// Ask a service whether it is ready: exit code 0 if so, 1 if not.
     Health(HealthSettings),
+    /// Show that the platform keeps its promises under faults, with a platform of its own.
+    Prove(ProveSettings),
 }
 
 impl Cli {
@@ -48,6 +51,7 @@ impl Cli {
             Command::Migrate(process) => process.run("migrate", roles::migrate),
             Command::Events(process) => process.run("events", crate::events::run),
             Command::Health(settings) => crate::health::run(&settings),
+            Command::Prove(settings) => crate::prove::run(settings),
         }
     }
 }

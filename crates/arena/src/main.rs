@@ -5,6 +5,7 @@ mod cli;
 mod events;
 mod health;
 mod probe;
+mod prove;
 mod role_process;
 mod roles;
 mod up;

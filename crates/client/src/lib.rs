@@ -5,6 +5,7 @@ mod error;
 pub mod grpc;
 mod http;
 mod retry;
+pub mod socket;
 
 pub use error::{Error, Fault, Refusal};
 pub use http::{AddressError, Call, Delivery, Gateway};

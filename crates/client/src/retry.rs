@@ -61,7 +61,7 @@ impl Retry {
                 Err(_elapsed) => Fault::TimedOut.into(),
             };
             lost += u32::from(fault.may_have_been_applied());
-            let pause = wait.unwrap_or_default().max(pause_after(retries));
+            let pause = wait.unwrap_or_default().max(BETWEEN_ATTEMPTS.pause(retries));
             if patience == Patience::Once || Instant::now() + pause >= give_up_at {
                 return Tried { result: Err(fault), lost, retries };
             }
@@ -71,13 +71,24 @@ impl Retry {
     }
 }
 
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// Pauses between the attempts of a call.
+const BETWEEN_ATTEMPTS: Backoff =
+    Backoff { first: Duration::from_millis(50), longest: Duration::from_secs(2) };
 
-/// Exponential, with jitter over its upper half, so that what failed together does not come back together.
-pub(crate) fn pause_after(retries: u32) -> Duration {
-    let longest = FIRST_PAUSE.saturating_mul(1 << retries.min(16)).min(LONGEST_PAUSE);
-    longest.mul_f64(rand::random_range(0.5..=1.0))
+/// Pauses that grow to a bound, with jitter over their upper half, so that what failed together does not come back
+/// together.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Backoff {
+    pub(crate) first: Duration,
+    pub(crate) longest: Duration,
+}
+
+impl Backoff {
+    /// The pause after so many others.
+    pub(crate) fn pause(self, earlier: u32) -> Duration {
+        let longest = self.first.saturating_mul(1 << earlier.min(16)).min(self.longest);
+        longest.mul_f64(rand::random_range(0.5..=1.0))
+    }
 }
 
 #[cfg(test)]
@@ -90,7 +101,7 @@ mod tests {
     fn pauses_grow_to_a_bound() {
         for (retries, longest_millis) in [(0, 50), (1, 100), (4, 800), (6, 2000), (60, 2000)] {
             for _ in 0..100 {
-                let pause = pause_after(retries).as_secs_f64() * 1000.0;
+                let pause = BETWEEN_ATTEMPTS.pause(retries).as_secs_f64() * 1000.0;
                 let longest = f64::from(longest_millis);
                 assert!((longest * 0.499..=longest * 1.001).contains(&pause), "{retries}: {pause}");
             }

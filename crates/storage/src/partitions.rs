@@ -36,9 +36,9 @@ pub struct Partition {
 }
 
 impl DailyTable {
-    /// The tables that the mechanism has in every schema: the outbox and the idempotency records.
-    pub const fn of_the_mechanism(schema: &'static str) -> [Self; 2] {
-        [Self { schema, table: "outbox" }, Self { schema, table: "idempotency" }]
+    /// The table of the mechanism that every schema has: idempotency records.
+    pub const fn idempotency(schema: &'static str) -> Self {
+        Self { schema, table: "idempotency" }
     }
 
     /// Makes the partitions of today and the next seven days. Those that exist are left alone.
@@ -145,7 +145,7 @@ impl DailyTable {
     }
 }
 
-/// Keeps the mechanism's tables of a schema, and the service's own daily tables, supplied with partitions, and drops
+/// Keeps a schema's idempotency records, and the service's own daily tables, supplied with partitions, and drops
 /// idempotency records that are over. Runs hourly until told to stop; a failure is tried again within a minute.
 pub async fn keep(database: Database, schema: &'static str, own: &[DailyTable], stop: CancellationToken) {
     loop {
@@ -169,11 +169,10 @@ async fn keep_once(
     own: &[DailyTable],
     now: Timestamp,
 ) -> Result<(), StorageError> {
-    let mechanism = DailyTable::of_the_mechanism(schema);
-    for table in mechanism.iter().chain(own) {
+    let idempotency = DailyTable::idempotency(schema);
+    for table in own.iter().chain([&idempotency]) {
         table.make_ahead(database, now).await?;
     }
-    let [_, idempotency] = mechanism;
     for partition in idempotency.expired(database, now, IDEMPOTENCY_RETENTION).await? {
         idempotency.drop_partition(database, &partition).await?;
     }

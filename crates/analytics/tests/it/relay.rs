@@ -139,6 +139,28 @@ async fn a_relay_goes_on_where_the_log_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn delivered_rows_go_when_they_are_old_and_undelivered_ones_stay() {
+    let analytics = platform().await;
+    let database = analytics.database();
+    let wake = Wake::new("producer_outbox");
+    let stop = relay(&analytics, &wake);
+    tell(&database, 1).await;
+    tell(&database, 2).await;
+    analytics.events(2).await;
+    stop.cancel();
+    tell(&database, 3).await;
+    let connection = database.connection().await.unwrap();
+    let session = connection.session();
+    let age = "update producer.outbox set created_at = now() - interval '8 days' where payload::text not like '%2%'";
+    session.define(age).await.unwrap();
+    let stop = relay(&analytics, &wake);
+    assert_eq!(players(&analytics.events(3).await), [1, 2, 3]);
+    let left = "select string_agg(payload->>'player_id', ',' order by seq) from producer.outbox";
+    eventually(async || (session.query_text(left, &[]).await.unwrap().get::<_, String>(0) == "2,3").then_some(())).await;
+    stop.cancel();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_event_that_nobody_can_read_dies_alone_and_can_be_replayed() {
     let analytics = platform().await;
     let database = analytics.database();
@@ -171,7 +193,7 @@ async fn an_outbox_restored_into_a_younger_cluster_goes_on() {
     // As after a restore: the log knows positions of transactions that this cluster has not reached, and the outbox
     // holds one event that was delivered and one that was not.
     let from_an_older_cluster = "
-        insert into producer.outbox (xid, seq, kind, payload) values
+        insert into producer.outbox (xid, seq, kind, payload) overriding system value values
           (900000000, 1, 'player_logged_in', '{\"player_id\": 1}'),
           (900000001, 2, 'player_logged_in', '{\"player_id\": 2}');
         insert into analytics.sources (name, incarnation, xid, seq) values ('producer', 1, 900000000, 1)";

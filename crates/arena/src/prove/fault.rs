@@ -36,7 +36,7 @@ pub(super) struct Inflicted {
 }
 
 /// The victims of faults.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(super) struct Scene<'p> {
     pub(super) platform: &'p Platform,
     pub(super) database: &'p Database,

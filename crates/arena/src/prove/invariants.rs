@@ -15,7 +15,7 @@ use battlearena_storage::Database;
 use serde::Serialize;
 
 use super::platform::Platform;
-use super::traffic::Books;
+use super::traffic::{Books, Wanted};
 
 /// What one invariant came to.
 #[derive(Debug, Serialize)]
@@ -58,16 +58,26 @@ impl Line {
 ///
 /// # Errors
 /// The platform or its database does not answer.
-pub(super) async fn check(platform: &Platform, database: &Database, books: &Books) -> anyhow::Result<Vec<Finding>> {
+pub(super) async fn check(
+    platform: &Platform,
+    database: &Database,
+    books: &Books,
+    wanted: Wanted,
+) -> anyhow::Result<Vec<Finding>> {
     let mut findings = vec![
         Finding::new("no match is stuck", rest::no_match_is_stuck(database).await?),
         Finding::new("every event arrives", rest::everything_arrives(database).await?),
         Finding::new("the totals are what the players saw", truth::compare(database, books).await?),
         Finding::new("no event is lost, doubled or out of order", log::complete(database).await?),
         Finding::new("the books balance", books::balance(database).await?),
-        Finding::new("no history has a gap", history::dense(database).await?),
         Finding::new("nothing panics", rest::no_panics(platform)?),
     ];
+    if let Some(lines) = history::dense(database).await? {
+        findings.push(Finding::new("no history has a gap", lines));
+    }
+    if wanted.exactly.is_some() {
+        findings.push(Finding::new("no operation fails", truth::without_errors(books)));
+    }
     if findings.iter().all(|finding| finding.holds) {
         let rebuilt = rebuild::rebuild_and_compare(database).await?;
         findings.push(Finding::new("read models equal a rebuild from the log", rebuilt));

@@ -5,7 +5,7 @@ use std::fs::{self, File, Permissions};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
@@ -121,19 +121,13 @@ impl Platform {
         Ok(answer.body)
     }
 
-    /// How it ended, if it did.
-    pub(super) fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
-        Ok(self.child.try_wait()?)
-    }
-
     /// Has it end in order; by force when it does not.
     ///
     /// # Errors
-    /// It did not end in order.
+    /// It did not end in order, or had ended before.
     pub(super) async fn stop(mut self) -> anyhow::Result<()> {
-        if self.ended()?.is_none() {
-            signal(self.pid, Signal::TERM);
-        }
+        ensure!(self.child.try_wait()?.is_none(), "arena up has ended by itself");
+        signal(self.pid, Signal::TERM);
         let Ok(status) = timeout(END, self.child.wait()).await else {
             self.child.kill().await?;
             bail!("the platform did not end within {} s", END.as_secs());

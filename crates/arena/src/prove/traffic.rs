@@ -22,11 +22,9 @@ const START: Duration = Duration::from_secs(90);
 /// How long the simulator may take to end its matches and to check: twice the time to give up, and the time to settle.
 const END: Duration = Duration::from_secs(300);
 
-/// Shorter than a stall, so that answers are lost, and long enough for a platform that only recovers.
-const ATTEMPT: &str = "5s";
-/// Longer than any outage: nothing that has an idempotency key stays unknown.
-const GIVE_UP: &str = "90s";
-const SETTLE: &str = "120s";
+/// Settings for traffic under faults. An attempt is shorter than a stall, so that answers are lost; trying goes on for
+/// longer than any outage, so that nothing that has an idempotency key stays unknown.
+const UNDER_FAULTS: [&str; 4] = ["--allow-errors", "--timeout=5s", "--give-up=90s", "--settle=120s"];
 
 /// What is to be played.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +33,8 @@ pub(super) struct Wanted {
     /// Operations a second.
     pub(super) rate: u32,
     pub(super) players: u32,
+    /// Without a fault, for so long: nothing may fail, nothing may be unknown. Otherwise until the faults are over.
+    pub(super) exactly: Option<Duration>,
 }
 
 /// Traffic that is being played.
@@ -51,6 +51,9 @@ pub(super) struct Traffic {
 /// The simulator's books, as far as they matter here.
 #[derive(Debug, Deserialize)]
 pub(super) struct Books {
+    pub(super) offered_per_second: f64,
+    pub(super) achieved_per_second: f64,
+    pub(super) not_sent: u64,
     pub(super) operations: Vec<Operation>,
     pub(super) check: Check,
 }
@@ -93,10 +96,14 @@ impl Traffic {
         wanted: Wanted,
     ) -> anyhow::Result<Self> {
         let (summary, log) = (folder.join("simulator.json"), folder.join("simulator.log"));
-        let Wanted { seed, rate, players } = wanted;
+        let Wanted { seed, rate, players, exactly } = wanted;
+        let how: Vec<String> = match exactly {
+            Some(duration) => vec![format!("--duration={}s", duration.as_secs())],
+            None => UNDER_FAULTS.map(str::to_owned).to_vec(),
+        };
         let mut child = clean(Command::new(program))
-            .args(["simulate", "--check", "--allow-errors", "--json", "--heartbeats"])
-            .args(["--timeout", ATTEMPT, "--give-up", GIVE_UP, "--settle", SETTLE])
+            .args(["simulate", "--check", "--json", "--heartbeats"])
+            .args(how)
             .args([format!("--seed={seed}"), format!("--rate={rate}"), format!("--players={players}")])
             .envs(simulator_environment(&platform.addresses, Mode::Normal))
             .stdout(File::create(&summary)?)
@@ -118,14 +125,17 @@ impl Traffic {
         Ok(traffic)
     }
 
-    /// Ends the traffic and returns the books.
+    /// Ends the traffic, when it has no end of its own, and returns the books.
     ///
     /// # Errors
     /// The simulator ends without a summary, or does not end.
-    pub(super) async fn finish(mut self) -> anyhow::Result<Books> {
-        signal(self.pid, Signal::TERM);
-        let Ok(status) = timeout(END, self.child.wait()).await else {
-            bail!("the simulator did not end within {} s", END.as_secs());
+    pub(super) async fn finish(mut self, wanted: Wanted) -> anyhow::Result<Books> {
+        if wanted.exactly.is_none() {
+            signal(self.pid, Signal::TERM);
+        }
+        let patience = wanted.exactly.unwrap_or_default() + END;
+        let Ok(status) = timeout(patience, self.child.wait()).await else {
+            bail!("the simulator did not end within {} s", patience.as_secs());
         };
         let status = status?;
         let summary = fs::read_to_string(&self.summary)?;

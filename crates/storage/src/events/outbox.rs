@@ -7,8 +7,10 @@ use battlearena_proto::events::{Event, OutboxEvent, OutboxPosition, event::Body}
 use battlearena_proto::{UndecodableEvent, timestamp_to_wire};
 use jiff::Timestamp;
 
-use crate::partitions::DailyTable;
 use crate::{Database, Statement, StorageError};
+
+/// Rows that are deleted at once: some milliseconds of work.
+const TRIM: i64 = 5000;
 
 /// The outbox of one schema.
 #[derive(Clone)]
@@ -52,10 +54,6 @@ impl Outbox {
     /// The outbox of a schema that was migrated.
     pub fn new(database: Database, schema: &'static str) -> Self {
         Self { schema, database }
-    }
-
-    fn table(&self) -> DailyTable {
-        DailyTable { schema: self.schema, table: "outbox" }
     }
 
     /// The next rows after a position, in order. Rows of transactions that could still be overtaken are left out:
@@ -161,28 +159,28 @@ impl Outbox {
         Ok(incarnation)
     }
 
-    /// Drops the days that are over their retention and wholly delivered.
+    /// Deletes rows that are delivered and over their retention, the oldest first, at most [`TRIM`] of them. Returns
+    /// whether there may be more.
     pub(crate) async fn trim(
         &self,
         acknowledged: &OutboxPosition,
-        now: Timestamp,
         retention: Duration,
-    ) -> Result<(), StorageError> {
-        for partition in self.table().expired(&self.database, now, retention).await? {
-            let undelivered =
-                format!("select exists (select from {} where (xid, seq) > ($1, $2))", partition.name);
-            let connection = self.database.connection().await?;
-            let parameters: [&(dyn crate::ToSql + Sync); 2] =
-                [&acknowledged.transaction, &acknowledged.sequence];
-            if connection.session().query_text(&undelivered, &parameters).await?.get(0) {
-                tracing::warn!(
-                    partition = partition.name,
-                    "kept past its retention: it holds undelivered events"
-                );
-            } else {
-                self.table().drop_partition(&self.database, &partition).await?;
-            }
-        }
-        Ok(())
+    ) -> Result<bool, StorageError> {
+        let trim = Statement::in_schema(
+            "trim_outbox",
+            "DELETE",
+            "outbox",
+            self.schema,
+            "delete from {schema}.outbox where ctid = any(array(
+               select ctid from {schema}.outbox
+               where (xid, seq) <= ($1, $2) and created_at < now() - make_interval(secs => $3)
+               order by xid, seq limit $4))",
+        );
+        let retention = retention.as_secs_f64();
+        let deleted = self
+            .database
+            .execute(trim, &[&acknowledged.transaction, &acknowledged.sequence, &retention, &TRIM])
+            .await?;
+        Ok(deleted == TRIM.unsigned_abs())
     }
 }

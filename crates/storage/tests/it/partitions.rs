@@ -8,14 +8,14 @@ use jiff::{Timestamp, ToSpan};
 
 use crate::{SCHEMA, fresh};
 
-const TABLE: DailyTable = DailyTable { schema: SCHEMA, table: "outbox" };
+const TABLE: DailyTable = DailyTable { schema: SCHEMA, table: "idempotency" };
 const DAY: Duration = Duration::from_secs(86_400);
 
 static PARTITIONS: Statement = Statement::new(
     "partitions",
     "SELECT",
     "pg_inherits",
-    "select count(*) from pg_inherits where inhparent = 'probe.outbox'::regclass",
+    "select count(*) from pg_inherits where inhparent = 'probe.idempotency'::regclass",
 );
 
 async fn partitions(database: &Database) -> i64 {
@@ -42,13 +42,14 @@ async fn only_days_that_are_wholly_over_expire() {
     assert_eq!(expired.len(), 1, "{expired:?}");
     let connection = database.connection().await.unwrap();
     let tell = format!(
-        "insert into probe.outbox (created_at, kind, payload) values ('{}', 'x', '{{}}'), (now(), 'y', '{{}}')",
+        "insert into probe.idempotency (created_at, scope, key, fingerprint, answer)
+         values ('{}', 's', 'x', 1, '1'), (now(), 's', 'y', 1, '1')",
         now - 72.hours()
     );
     connection.session().define(&tell).await.unwrap();
     TABLE.drop_partition(&database, &expired[0]).await.unwrap();
     let left =
-        connection.session().query_text("select string_agg(kind, ',') from probe.outbox", &[]).await.unwrap();
+        connection.session().query_text("select string_agg(key, ',') from probe.idempotency", &[]).await.unwrap();
     assert_eq!(left.get::<_, String>(0), "y");
     assert!(TABLE.expired(&database, now, 2 * DAY).await.unwrap().is_empty());
 }

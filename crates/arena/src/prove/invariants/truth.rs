@@ -32,6 +32,15 @@ pub(super) async fn compare(database: &Database, books: &Books) -> anyhow::Resul
     Ok(compared)
 }
 
+/// Every operation of every kind came to the end that was expected, and was sent at all.
+pub(super) fn without_errors(books: &Books) -> Vec<Line> {
+    let errors = books.operations.iter().map(|operation| {
+        Line::equal(format!("{}: errors", operation.operation), operation.errors.cast_signed(), 0)
+    });
+    let not_sent = Line::equal("operations that were not sent", books.not_sent.cast_signed(), 0);
+    errors.chain([not_sent]).collect()
+}
+
 fn against(total: &Total, found: &[Line]) -> Line {
     let Total { name, at_least, at_most } = total;
     let found = found.iter().find(|line| line.what == *name).map_or(0, |line| line.found);

@@ -1,0 +1,176 @@
+//! The frames of protocol version 1: JSON to types and back. The contract is `docs/socket-protocol.md`.
+
+use battlearena_proto::PlayerId;
+use serde::{Deserialize, Serialize};
+
+use super::event::{Acknowledged, FeedEvent, History, Message, Position, Presence, PresenceChanged};
+
+/// The version that this client speaks.
+pub(super) const PROTOCOL: u32 = 1;
+
+/// What a client sends.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(super) enum Outgoing<'a> {
+    Hello {
+        protocol: u32,
+        player_id: PlayerId,
+        username: &'a str,
+    },
+    Join {
+        id: String,
+        room: &'a str,
+        #[serde(flatten)]
+        position: Option<&'a Position>,
+    },
+    Subscribe {
+        id: String,
+        channel: String,
+        #[serde(flatten)]
+        position: Option<&'a Position>,
+    },
+    Unsubscribe {
+        channel: String,
+    },
+    Message {
+        id: String,
+        room: &'a str,
+        client_id: &'a str,
+        text: &'a str,
+    },
+    History {
+        id: String,
+        room: &'a str,
+        limit: u32,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        before: Option<i64>,
+    },
+    Presence {
+        id: String,
+        room: &'a str,
+    },
+    Ping,
+}
+
+impl Outgoing<'_> {
+    /// The text of the frame.
+    pub(super) fn text(&self) -> String {
+        // Structs of numbers and text can always be written.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+/// What a server sends.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(super) enum Incoming {
+    Welcome(Welcome),
+    Joined(Answer),
+    Subscribed(Answer),
+    Message(Message),
+    Ack {
+        id: Option<String>,
+        #[serde(flatten)]
+        ack: Acknowledged,
+    },
+    Event(FeedEvent),
+    History {
+        id: Option<String>,
+        #[serde(flatten)]
+        history: History,
+    },
+    Presence {
+        id: Option<String>,
+        #[serde(flatten)]
+        presence: Presence,
+    },
+    PresenceChanged(PresenceChanged),
+    Error(Problem),
+    Reconnect {
+        reconnect_after_ms: u64,
+    },
+    /// Nothing that this client waits for, or a word that is newer than this client.
+    #[serde(other)]
+    Other,
+}
+
+/// The server's hello.
+#[derive(Debug, Deserialize)]
+pub(super) struct Welcome {
+    pub(super) session: String,
+    pub(super) heartbeat_seconds: u64,
+    pub(super) limits: Limits,
+}
+
+/// What the server lets pass.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub(super) struct Limits {
+    pub(super) commands_per_second: u32,
+    pub(super) commands_burst: u32,
+}
+
+/// The answer to join and subscribe.
+#[derive(Debug, Deserialize)]
+pub(super) struct Answer {
+    pub(super) id: Option<String>,
+    #[serde(flatten)]
+    pub(super) position: Position,
+    pub(super) count: Option<u64>,
+    pub(super) recovered: Option<bool>,
+}
+
+/// A command was refused, or the whole client.
+#[derive(Debug, Deserialize)]
+pub(super) struct Problem {
+    pub(super) code: String,
+    pub(super) message: String,
+    pub(super) id: Option<String>,
+    pub(super) field: Option<String>,
+}
+
+impl Problem {
+    /// Whether the same command may be taken in a moment.
+    pub(super) fn is_temporary(&self) -> bool {
+        matches!(self.code.as_str(), "unavailable" | "internal")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_are_written_as_the_protocol_has_them() {
+        let position = Position { epoch: "5d41".into(), offset: 42 };
+        let join = Outgoing::Join { id: "3".into(), room: "general", position: Some(&position) };
+        assert_eq!(join.text(), r#"{"type":"join","id":"3","room":"general","epoch":"5d41","offset":42}"#);
+        let subscribe = Outgoing::Subscribe { id: "1".into(), channel: "feed".into(), position: None };
+        assert_eq!(subscribe.text(), r#"{"type":"subscribe","id":"1","channel":"feed"}"#);
+        let hello = Outgoing::Hello { protocol: 1, player_id: PlayerId(7), username: "ada" };
+        assert_eq!(hello.text(), r#"{"type":"hello","protocol":1,"player_id":7,"username":"ada"}"#);
+        assert_eq!(Outgoing::Ping.text(), r#"{"type":"ping"}"#);
+    }
+
+    #[test]
+    fn the_examples_of_the_protocol_are_read() {
+        let read = |text| serde_json::from_str::<Incoming>(text).unwrap();
+        let joined = read(
+            r#"{"type":"joined","id":"3","room":"general","channel":"room:general","epoch":"5d41402abc4b2a76",
+                "offset":44,"count":3,"recovered":true}"#,
+        );
+        assert!(matches!(joined, Incoming::Joined(Answer { count: Some(3), recovered: Some(true), .. })));
+        let message = read(
+            r#"{"type":"message","channel":"room:general","room":"general","offset":42,"player_id":7,
+                "username":"ada","text":"hello","client_id":"ada-17","timestamp":"2030-01-01T12:00:01.5Z"}"#,
+        );
+        assert!(matches!(message, Incoming::Message(Message { offset: 42, .. })));
+        let ack = read(
+            r#"{"type":"ack","id":"2","room":"general","client_id":"ada-17","offset":42,
+                "timestamp":"2030-01-01T12:00:01.5Z","duplicate":false}"#,
+        );
+        assert!(matches!(ack, Incoming::Ack { id: Some(_), ack: Acknowledged { duplicate: false, .. } }));
+        assert!(matches!(read(r#"{"type":"subscribed","channel":"feed","epoch":"e","offset":9}"#), Incoming::Subscribed(_)));
+        assert!(matches!(read(r#"{"type":"pong","server_time":"2030-01-01T12:00:00Z"}"#), Incoming::Other));
+        assert!(matches!(read(r#"{"type":"weather","sun":true}"#), Incoming::Other));
+    }
+}

@@ -1,0 +1,118 @@
+//! One connection: frames out, frames in. Keeps no state but the connection's. Receiving may be cancelled at any await
+//! without losing a frame in either direction.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use battlearena_proto::PlayerId;
+use futures::{Sink as _, SinkExt as _, Stream as _};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+
+use super::frames::{Incoming, Outgoing, PROTOCOL, Problem, Welcome};
+
+/// Small, because a load generator has thousands of connections.
+const BUFFER_BYTES: usize = 4096;
+/// A page of history: a hundred messages of two thousand characters, and some room.
+const LARGEST_FRAME_BYTES: usize = 4 << 20;
+/// How long a close frame may take to leave.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// A connection that said hello and was welcomed.
+#[derive(Debug)]
+pub(super) struct Wire {
+    stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    /// Whether something waits to be written out.
+    unflushed: bool,
+}
+
+/// Why there is no connection.
+#[derive(Debug)]
+pub(super) enum NotOpen {
+    /// Another attempt may succeed.
+    NotNow,
+    /// The server does not want this client, and will not.
+    Rejected(String),
+}
+
+impl Wire {
+    /// Connects, says hello and waits for the welcome.
+    pub(super) async fn open(
+        url: &str,
+        player_id: PlayerId,
+        username: &str,
+    ) -> Result<(Self, Welcome), NotOpen> {
+        let config = WebSocketConfig::default()
+            .read_buffer_size(BUFFER_BYTES)
+            .write_buffer_size(BUFFER_BYTES)
+            .max_message_size(Some(LARGEST_FRAME_BYTES))
+            .max_frame_size(Some(LARGEST_FRAME_BYTES));
+        let connected = connect_async_with_config(url, Some(config), true).await;
+        let (stream, _response) = connected.map_err(|error| not_open(&error))?;
+        let mut wire = Self { stream, unflushed: false };
+        let hello = Outgoing::Hello { protocol: PROTOCOL, player_id, username };
+        wire.send(hello.text()).map_err(|_broken| NotOpen::NotNow)?;
+        let welcome = wire.welcome().await?;
+        Ok((wire, welcome))
+    }
+
+    async fn welcome(&mut self) -> Result<Welcome, NotOpen> {
+        loop {
+            let Some(Ok(message)) = self.receive().await else { return Err(NotOpen::NotNow) };
+            let Message::Text(text) = message else { continue };
+            match serde_json::from_str(&text) {
+                Ok(Incoming::Welcome(welcome)) => return Ok(welcome),
+                Ok(Incoming::Error(problem)) if !problem.is_temporary() => {
+                    let Problem { code, message, .. } = problem;
+                    return Err(NotOpen::Rejected(format!("{code}: {message}")));
+                }
+                Ok(Incoming::Error(_) | Incoming::Reconnect { .. }) => return Err(NotOpen::NotNow),
+                Ok(_) => {}
+                Err(error) => return Err(NotOpen::Rejected(format!("not the protocol: {error}"))),
+            }
+        }
+    }
+
+    /// Takes a frame over; it leaves with the next [`Wire::receive`].
+    pub(super) fn send(&mut self, text: String) -> Result<(), Error> {
+        self.unflushed = true;
+        // The library takes a frame whether it is ready or not.
+        Pin::new(&mut self.stream).start_send(Message::text(text))
+    }
+
+    /// Writes out what waits, and returns the next frame; none when the connection has ended.
+    pub(super) async fn receive(&mut self) -> Option<Result<Message, Error>> {
+        poll_fn(|context| {
+            if self.unflushed {
+                match Pin::new(&mut self.stream).poll_flush(context) {
+                    Poll::Ready(Ok(())) => self.unflushed = false,
+                    Poll::Ready(Err(error)) => return Poll::Ready(Some(Err(error))),
+                    Poll::Pending => {}
+                }
+            }
+            Pin::new(&mut self.stream).poll_next(context)
+        })
+        .await
+    }
+
+    /// Says goodbye. What the server still had to say is not waited for.
+    pub(super) async fn close(mut self) {
+        // A connection that does not take the frame any more is closed by dropping it.
+        let _ = tokio::time::timeout(FAREWELL, self.stream.send(Message::Close(None))).await;
+    }
+}
+
+/// A wrong address and a refused handshake do not get better by themselves; everything else may.
+fn not_open(error: &Error) -> NotOpen {
+    match error {
+        Error::Url(_) | Error::HttpFormat(_) => NotOpen::Rejected(error.to_string()),
+        Error::Http(response) if response.status().is_client_error() && response.status() != 429 => {
+            NotOpen::Rejected(format!("the server refused the handshake with {}", response.status()))
+        }
+        _ => NotOpen::NotNow,
+    }
+}

@@ -1,0 +1,13 @@
+//! The rules of the socket protocol. Pure: no IO, no clock, no SQL, no transport.
+
+mod answer;
+mod bucket;
+mod command;
+mod feed_event;
+mod roster;
+
+pub(crate) use answer::{Answer, Entry, ErrorCode, Limits, Player, Refusal, Said};
+pub(crate) use bucket::Bucket;
+pub(crate) use command::{Action, Command, Position, Topic, check_room, parse, PROTOCOL};
+pub(crate) use feed_event::{FEED_KINDS, feed_event};
+pub(crate) use roster::{Changes, MOST_NAMED, Roster};

@@ -1,0 +1,269 @@
+//! What the server says: the frames of the protocol as JSON.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+/// A frame for a client. Fields are those of the protocol's document.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(crate) enum Answer<'a> {
+    Welcome {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<&'a str>,
+        protocol: i64,
+        session: &'a str,
+        server_time: Timestamp,
+        heartbeat_seconds: u64,
+        timeout_seconds: u64,
+        limits: Limits,
+    },
+    Subscribed {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<&'a str>,
+        channel: &'a str,
+        epoch: &'a str,
+        offset: i64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        recovered: Option<bool>,
+    },
+    Unsubscribed {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<&'a str>,
+        channel: &'a str,
+    },
+    Joined {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<&'a str>,
+        room: &'a str,
+        channel: &'a str,
+        epoch: &'a str,
+        offset: i64,
+        count: usize,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        recovered: Option<bool>,
+    },
+    Left {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<&'a str>,
+        room: &'a str,
+    },
+    Ack {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<&'a str>,
+        room: &'a str,
+        client_id: &'a str,
+        offset: i64,
+        timestamp: Timestamp,
+        duplicate: bool,
+    },
+    Message {
+        channel: &'a str,
+        room: &'a str,
+        #[serde(flatten)]
+        said: &'a Said,
+    },
+    History {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<&'a str>,
+        room: &'a str,
+        epoch: &'a str,
+        offset: i64,
+        messages: &'a [Said],
+    },
+    Presence {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<&'a str>,
+        room: &'a str,
+        count: usize,
+        players: Vec<Player<'a>>,
+    },
+    PresenceChanged {
+        room: &'a str,
+        count: usize,
+        joined: Vec<Player<'a>>,
+        left: Vec<Player<'a>>,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        truncated: bool,
+    },
+    Event {
+        channel: &'a str,
+        offset: i64,
+        kind: &'a str,
+        timestamp: Timestamp,
+        data: &'a serde_json::Value,
+    },
+    Pong {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<&'a str>,
+        server_time: Timestamp,
+    },
+    Reconnect {
+        reconnect_after_ms: u64,
+    },
+    Error {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<&'a str>,
+        code: &'a str,
+        message: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        field: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        client_id: Option<&'a str>,
+    },
+}
+
+/// A message of a room.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Said {
+    pub(crate) offset: i64,
+    pub(crate) player_id: i64,
+    pub(crate) username: String,
+    pub(crate) text: String,
+    pub(crate) client_id: String,
+    pub(crate) timestamp: Timestamp,
+}
+
+/// A player, as others see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub(crate) struct Player<'a> {
+    pub(crate) player_id: i64,
+    pub(crate) username: &'a str,
+}
+
+/// What a connection may do.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Limits {
+    pub(crate) frame_bytes: usize,
+    pub(crate) text_characters: usize,
+    pub(crate) channels: usize,
+    pub(crate) commands_per_second: u32,
+    pub(crate) commands_burst: u32,
+    pub(crate) recovery_messages: usize,
+}
+
+/// One publication of a channel: its offset and its frame's text.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) offset: i64,
+    pub(crate) text: Vec<u8>,
+}
+
+/// Why a command is not carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) code: ErrorCode,
+    pub(crate) message: String,
+    pub(crate) id: Option<String>,
+    pub(crate) field: Option<&'static str>,
+    pub(crate) client_id: Option<String>,
+}
+
+macro_rules! error_codes {
+    ($($name:ident = $word:literal $close:expr;)+) => {
+        /// The codes of error frames.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum ErrorCode { $($name,)+ }
+
+        impl ErrorCode {
+            /// The word in the frame.
+            pub(crate) fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $word,)+ }
+            }
+
+            /// The code with which the connection is closed after it, if it is.
+            pub(crate) fn close_code(self) -> Option<u16> {
+                match self { $(Self::$name => $close,)+ }
+            }
+        }
+    };
+}
+
+error_codes! {
+    Malformed = "malformed" Some(4000);
+    Unauthenticated = "unauthenticated" Some(4001);
+    UnsupportedProtocol = "unsupported_protocol" Some(4002);
+    UnknownCommand = "unknown_command" Some(4004);
+    Throttled = "throttled" Some(4029);
+    PayloadTooLarge = "payload_too_large" Some(1009);
+    UnsupportedData = "unsupported_data" Some(1003);
+    InvalidUtf8 = "invalid_utf8" Some(1007);
+    ProtocolError = "protocol_error" Some(1002);
+    Invalid = "invalid" None;
+    Conflict = "conflict" None;
+    Unavailable = "unavailable" None;
+    Internal = "internal" None;
+}
+
+impl Answer<'_> {
+    /// The frame's text.
+    pub(crate) fn to_text(&self) -> Vec<u8> {
+        // Maps with non-string keys are the only values that cannot be written, and no frame has one.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+}
+
+impl Refusal {
+    pub(crate) fn new(code: ErrorCode, message: &str) -> Self {
+        Self { code, message: message.to_owned(), id: None, field: None, client_id: None }
+    }
+
+    pub(crate) fn invalid(field: &'static str, message: &str) -> Self {
+        Self::new(ErrorCode::Invalid, message).with_field(field)
+    }
+
+    pub(crate) fn conflict(message: &str) -> Self {
+        Self::new(ErrorCode::Conflict, message)
+    }
+
+    pub(crate) fn with_field(self, field: &'static str) -> Self {
+        Self { field: Some(field), ..self }
+    }
+
+    pub(crate) fn with_client_id(self, client_id: &str) -> Self {
+        Self { client_id: Some(client_id.to_owned()), ..self }
+    }
+
+    pub(crate) fn with_id(self, id: Option<&str>) -> Self {
+        Self { id: id.map(str::to_owned), ..self }
+    }
+
+    /// The frame's text.
+    pub(crate) fn to_text(&self) -> Vec<u8> {
+        let Self { code, message, id, field, client_id } = self;
+        let (id, client_id) = (id.as_deref(), client_id.as_deref());
+        Answer::Error { id, code: code.as_str(), message, field: *field, client_id }.to_text()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_are_as_documented() {
+        let text = |answer: Answer<'_>| String::from_utf8(answer.to_text()).unwrap();
+        let subscribed =
+            Answer::Subscribed { id: None, channel: "feed", epoch: "e", offset: 3, recovered: Some(false) };
+        assert_eq!(
+            text(subscribed),
+            r#"{"type":"subscribed","channel":"feed","epoch":"e","offset":3,"recovered":false}"#
+        );
+        let said = Said {
+            offset: 1,
+            player_id: 7,
+            username: "ada".into(),
+            text: "hi".into(),
+            client_id: "c".into(),
+            timestamp: Timestamp::UNIX_EPOCH,
+        };
+        assert_eq!(
+            text(Answer::Message { channel: "room:a", room: "a", said: &said }),
+            r#"{"type":"message","channel":"room:a","room":"a","offset":1,"player_id":7,"username":"ada","text":"hi","client_id":"c","timestamp":"1970-01-01T00:00:00Z"}"#
+        );
+        let refusal = Refusal::invalid("room", "is missing").with_id(Some("9"));
+        assert_eq!(
+            String::from_utf8(refusal.to_text()).unwrap(),
+            r#"{"type":"error","id":"9","code":"invalid","message":"is missing","field":"room"}"#
+        );
+    }
+}

@@ -1,0 +1,215 @@
+//! The task of one connection: writes what is queued, several frames a system call, and carries out what comes in, in
+//! order. It has no timer and, while nothing happens, no buffer.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io::{ErrorKind, IoSlice};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use battlearena_telemetry::metrics::InFlight;
+use tokio::net::TcpStream;
+
+use super::frame::{Decoder, Item, Violation, pong_frame};
+use super::outbox::Fate;
+use super::{Chunk, Session, Socket};
+use crate::domain::{ErrorCode, Refusal};
+use crate::metrics::{End, Metrics, Sent};
+
+/// A client with more than this to read must read first, before more of its commands are looked at.
+const BACKLOG: usize = 64 * 1024;
+
+/// Frames in one system call.
+const SLICES: usize = 64;
+
+/// Bytes of one read.
+const READ: usize = 16 * 1024;
+
+thread_local! {
+    /// Where reads go first: one a thread, so that idle connections have none.
+    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ].into());
+}
+
+/// One connection, until its end.
+pub(crate) struct Connection {
+    stream: TcpStream,
+    socket: Arc<Socket>,
+    session: Session,
+    decoder: Decoder,
+    writing: VecDeque<Chunk>,
+    /// Bytes of the first chunk that were written.
+    written: usize,
+    is_shut: bool,
+    _open: InFlight,
+}
+
+impl Connection {
+    /// A connection after its handshake; `early` came right behind it.
+    pub(crate) fn new(stream: TcpStream, early: &[u8], session: Session, most_bytes: usize) -> Self {
+        let mut decoder = Decoder::new(most_bytes);
+        decoder.feed(early);
+        let socket = session.socket().clone();
+        let _open = Metrics::get().opened();
+        Self { stream, socket, session, decoder, writing: VecDeque::new(), written: 0, is_shut: false, _open }
+    }
+
+    /// Runs the connection to its end.
+    pub(crate) async fn run(mut self) {
+        let end = std::future::poll_fn(|context| self.poll(context)).await;
+        Metrics::get().closed(end);
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<End> {
+        loop {
+            let fate = match self.poll_write(context) {
+                Poll::Ready(Err(())) => return Poll::Ready(self.end(End::Lost)),
+                Poll::Ready(Ok(fate)) => fate,
+                Poll::Pending => self.socket.outbox.fate(),
+            };
+            let read = match fate {
+                Fate::Aborted => return Poll::Ready(self.end(End::Lost)),
+                Fate::Closing(..) => ready!(self.poll_discard(context)),
+                Fate::Open => ready!(self.poll_input(context)),
+            };
+            if read.is_err() {
+                return Poll::Ready(self.end(End::Lost));
+            }
+        }
+    }
+
+    /// Writes until nothing is left (pending: the task is woken by a push) or the system takes no more. Ready, with what
+    /// is to become of the connection, once it ends and everything is written.
+    fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<Result<Fate, ()>> {
+        loop {
+            if self.writing.is_empty() {
+                let fate = ready!(self.socket.outbox.poll_take(context, &mut self.writing));
+                if self.writing.is_empty() {
+                    return Poll::Ready(Ok(fate));
+                }
+            }
+            if let Fate::Closing(4008, _) = self.socket.outbox.fate() {
+                // It will not read all this: the frame that was begun, and then the close frame.
+                self.writing.truncate(usize::from(self.written > 0).max(usize::from(self.is_last())));
+                if self.writing.is_empty() {
+                    continue;
+                }
+            }
+            ready!(self.stream.poll_write_ready(context)).map_err(drop)?;
+            match self.write_some() {
+                Ok(count) => self.advance(count),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(_) => return Poll::Ready(Err(())),
+            }
+        }
+    }
+
+    /// Whether what is being written is the close frame.
+    fn is_last(&self) -> bool {
+        self.writing.front().is_some_and(|chunk| chunk.sent == Sent::Control && chunk.bytes[0] & 0x0F == 8)
+    }
+
+    fn write_some(&self) -> std::io::Result<usize> {
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let mut skip = self.written;
+        for (slice, chunk) in slices.iter_mut().zip(&self.writing) {
+            *slice = IoSlice::new(&chunk.bytes[std::mem::take(&mut skip)..]);
+        }
+        self.stream.try_write_vectored(&slices[..self.writing.len().min(SLICES)])
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.socket.outbox.written(count);
+        self.written += count;
+        while let Some(chunk) = self.writing.front()
+            && self.written >= chunk.bytes.len()
+        {
+            self.written -= chunk.bytes.len();
+            Metrics::get().sent(chunk);
+            self.writing.pop_front();
+        }
+        if self.writing.is_empty() && self.writing.capacity() > SLICES {
+            self.writing = VecDeque::new();
+        }
+    }
+
+    /// After the close frame: what still comes is thrown away, so that the system does not reset the connection before
+    /// the client has read its end.
+    fn poll_discard(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ()>> {
+        if self.writing.is_empty() && !self.is_shut {
+            self.is_shut = true;
+            // The only failure is that the client is gone, which the read finds out.
+            let _gone = rustix::net::shutdown(&self.stream, rustix::net::Shutdown::Write);
+        }
+        ready!(self.stream.poll_read_ready(context)).map_err(drop)?;
+        Poll::Ready(SCRATCH.with_borrow_mut(|scratch| match self.stream.try_read(scratch) {
+            Ok(0) => Err(()),
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
+            Err(_) => Err(()),
+        }))
+    }
+
+    /// Carries out the next command, or reads.
+    fn poll_input(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ()>> {
+        ready!(self.session.poll_work(context));
+        if self.session.is_draining() || self.socket.outbox.backlog() > BACKLOG {
+            // Drain closes the connection; a backlog is looked at again when some of it was written.
+            return Poll::Pending;
+        }
+        match self.decoder.next() {
+            Ok(Some(item)) => self.take(item),
+            Ok(None) => return self.poll_read(context),
+            Err(violation) => self.socket.refuse(&refusal(violation)),
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn take(&mut self, item: Item) {
+        match item {
+            Item::Text(text) => self.session.take(&text),
+            Item::Ping(payload) => {
+                if self.session.spend() {
+                    self.socket.outbox.push(Chunk::new(pong_frame(&payload), 1, Sent::Control));
+                }
+            }
+            Item::Pong => {}
+            Item::Close(code) => self.socket.outbox.close(code.unwrap_or(1000), "", None),
+        }
+    }
+
+    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ()>> {
+        ready!(self.stream.poll_read_ready(context)).map_err(drop)?;
+        let Self { stream, decoder, .. } = self;
+        let read = SCRATCH.with_borrow_mut(|scratch| {
+            let count = stream.try_read(scratch)?;
+            decoder.feed(&scratch[..count]);
+            Ok(count)
+        });
+        Poll::Ready(match read {
+            Ok(0) => Err(()),
+            Ok(_) => {
+                self.session.heard();
+                Ok(())
+            }
+            Err(error) if std::io::Error::kind(&error) == ErrorKind::WouldBlock => Ok(()),
+            Err(_) => Err(()),
+        })
+    }
+
+    /// How the connection ended: as it was told to, or otherwise.
+    fn end(&self, otherwise: End) -> End {
+        match self.socket.outbox.fate() {
+            Fate::Closing(code, _) => End::of_close_code(code),
+            Fate::Open | Fate::Aborted => otherwise,
+        }
+    }
+}
+
+fn refusal(violation: Violation) -> Refusal {
+    match violation {
+        Violation::TooLarge => Refusal::new(ErrorCode::PayloadTooLarge, "the message is too large"),
+        Violation::Binary => Refusal::new(ErrorCode::UnsupportedData, "frames must be text"),
+        Violation::Utf8 => Refusal::new(ErrorCode::InvalidUtf8, "the text is not UTF-8"),
+        Violation::Protocol(what) => Refusal::new(ErrorCode::ProtocolError, what),
+    }
+}
