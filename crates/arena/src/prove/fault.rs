@@ -47,7 +47,12 @@ impl Scene<'_> {
     ///
     /// # Errors
     /// The machine does not tell of its processes.
-    pub(super) async fn inflict(self, fault: &Fault, round: usize, began: Instant) -> anyhow::Result<Inflicted> {
+    pub(super) async fn inflict(
+        self,
+        fault: &Fault,
+        round: usize,
+        began: Instant,
+    ) -> anyhow::Result<Inflicted> {
         sleep_until(began + fault.after).await;
         let victims = self.victims(fault).await?;
         let mut inflicted = Inflicted {

@@ -96,12 +96,17 @@ async fn lines(database: &Database, query: &str) -> anyhow::Result<Vec<Line>> {
     let row = database.connection().await?.session().query_text(&text, &[]).await?;
     let Some(what) = row.get::<_, Option<Vec<String>>>(0) else { return Ok(Vec::new()) };
     let numbers = row.get::<_, Vec<i64>>(1).into_iter().zip(row.get::<_, Vec<i64>>(2));
-    Ok(what.into_iter().zip(numbers).map(|(what, (found, expected))| Line::equal(what, found, expected)).collect())
+    Ok(what
+        .into_iter()
+        .zip(numbers)
+        .map(|(what, (found, expected))| Line::equal(what, found, expected))
+        .collect())
 }
 
 /// The schemas that have a table of that name, in order.
 async fn schemas_with(database: &Database, table: &str) -> anyhow::Result<Vec<String>> {
-    let text = "select array(select n.nspname::text from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    let text =
+        "select array(select n.nspname::text from pg_class c join pg_namespace n on n.oid = c.relnamespace
                 where c.relname = $1 and c.relkind in ('r', 'p') order by 1)";
     Ok(database.connection().await?.session().query_text(text, &[&table]).await?.get(0))
 }

@@ -161,7 +161,9 @@ mod tests {
     fn rounds_have_one_fault_or_two_for_different_targets() {
         for round in plan(3, 200, ROUND) {
             assert!(round.len() == 1 || round.len() == 2 && round[0].target != round[1].target, "{round:?}");
-            assert!(round.iter().all(|fault| fault.after < ROUND / 2 && fault.lasts >= Duration::from_secs(6)));
+            assert!(
+                round.iter().all(|fault| fault.after < ROUND / 2 && fault.lasts >= Duration::from_secs(6))
+            );
         }
     }
 }

@@ -65,7 +65,8 @@ impl Platform {
     /// It does not come up; the error quotes what it said.
     pub(super) async fn start(program: &Path, folder: &Path) -> anyhow::Result<Self> {
         let flags = free_addresses()?;
-        let addresses = Flags::try_parse_from(["up"].into_iter().chain(flags.iter().map(String::as_str)))?.addresses;
+        let addresses =
+            Flags::try_parse_from(["up"].into_iter().chain(flags.iter().map(String::as_str)))?.addresses;
         let said = folder.join("up.log");
         let output = File::create(&said).context("cannot create the log of arena up")?;
         let mut child = clean(Command::new(program))
@@ -140,7 +141,8 @@ impl Platform {
 
 /// A new folder for a platform and its logs, which an unprivileged user who runs PostgreSQL can enter.
 pub(super) fn new_folder() -> anyhow::Result<TempDir> {
-    let folder = tempfile::Builder::new().prefix("arena-prove-").tempdir().context("cannot create a folder")?;
+    let folder =
+        tempfile::Builder::new().prefix("arena-prove-").tempdir().context("cannot create a folder")?;
     fs::set_permissions(folder.path(), Permissions::from_mode(0o755))?;
     Ok(folder)
 }

@@ -125,14 +125,19 @@ impl Proof {
 
 impl fmt::Display for Proof {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Result { holds, seed, rounds, achieved_per_second, operations, errors, retries, unknown, .. } = self.result();
+        let Result { holds, seed, rounds, achieved_per_second, operations, errors, retries, unknown, .. } =
+            self.result();
         writeln!(f)?;
         for finding in &self.findings {
             writeln!(f, "{finding}")?;
         }
         if !self.faults.is_empty() {
             let header = ("fault", "of", "times", "recovery mean s", "longest s");
-            writeln!(f, "{:<10} {:<16} {:>6} {:>16} {:>16}", header.0, header.1, header.2, header.3, header.4)?;
+            writeln!(
+                f,
+                "{:<10} {:<16} {:>6} {:>16} {:>16}",
+                header.0, header.1, header.2, header.3, header.4
+            )?;
         }
         for ((kind, target), times) in self.recoveries() {
             let known: Vec<f64> = times.iter().copied().flatten().collect();
@@ -140,7 +145,12 @@ impl fmt::Display for Proof {
             let longest = known.iter().copied().fold(0.0, f64::max);
             let lost = times.len() - known.len();
             let note = if lost == 0 { String::new() } else { format!("  {lost} NEVER RECOVERED") };
-            writeln!(f, "{:<10} {target:<16} {:>6} {mean:>16.2} {longest:>16.2}{note}", kind.name(), times.len())?;
+            writeln!(
+                f,
+                "{:<10} {target:<16} {:>6} {mean:>16.2} {longest:>16.2}{note}",
+                kind.name(),
+                times.len()
+            )?;
         }
         writeln!(f)?;
         for operation in self.books.operations.iter().filter(|operation| operation.unknown > 0) {
@@ -152,7 +162,10 @@ impl fmt::Display for Proof {
             "{rounds} rounds, {faults} faults; {operations} operations ({achieved_per_second:.0}/s), {retries} retries,"
         )?;
         let verdict = if holds { "EVERY INVARIANT HOLDS" } else { "SOMETHING DOES NOT HOLD" };
-        writeln!(f, "{errors} errors; of {unknown} it stays unknown whether they took place. {verdict} (seed {seed})")
+        writeln!(
+            f,
+            "{errors} errors; of {unknown} it stays unknown whether they took place. {verdict} (seed {seed})"
+        )
     }
 }
 

@@ -117,7 +117,10 @@ impl Traffic {
         let give_up_at = Instant::now() + START;
         while !has_players(database).await? {
             if let Some(status) = traffic.child.try_wait()? {
-                bail!("the simulator ended before it began ({status}): {}", fs::read_to_string(&traffic.log)?);
+                bail!(
+                    "the simulator ended before it began ({status}): {}",
+                    fs::read_to_string(&traffic.log)?
+                );
             }
             ensure!(Instant::now() < give_up_at, "no player was registered within {} s", START.as_secs());
             sleep(Duration::from_millis(20)).await;

@@ -35,13 +35,17 @@ fn three_rounds_of_faults_break_no_promise() {
     let proof: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&proof["holds"], &proof["rounds"], &proof["seed"]), (&true.into(), &3.into(), &3.into()));
     let faults = proof["faults"].as_array().unwrap();
-    assert!(faults.len() >= 3 && faults.iter().all(|fault| fault["recovery_seconds"].is_number()), "{faults:?}");
+    assert!(
+        faults.len() >= 3 && faults.iter().all(|fault| fault["recovery_seconds"].is_number()),
+        "{faults:?}"
+    );
     assert!(said.contains("seed 3: 3 rounds of 6 s") && said.contains("  round   3: "), "{said}");
 
     // A proof about nothing would hold too.
     assert!(proof["operations"].as_u64().unwrap() > 300, "{proof}");
     let found = |what: &str| {
-        let lines = proof["invariants"].as_array().unwrap().iter().flat_map(|i| i["lines"].as_array().unwrap());
+        let lines =
+            proof["invariants"].as_array().unwrap().iter().flat_map(|i| i["lines"].as_array().unwrap());
         let line = lines.into_iter().find(|line| line["what"] == what);
         line.unwrap_or_else(|| panic!("no {what}"))["found"].as_i64().unwrap()
     };

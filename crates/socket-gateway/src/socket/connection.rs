@@ -11,7 +11,7 @@ use battlearena_telemetry::metrics::InFlight;
 use tokio::net::TcpStream;
 
 use super::frame::{Decoder, Item, Violation, pong_frame};
-use super::outbox::Fate;
+use super::outbox::{Fate, SLOW_CONSUMER};
 use super::{Chunk, Session, Socket};
 use crate::domain::{ErrorCode, Refusal};
 use crate::metrics::{End, Metrics, Sent};
@@ -67,7 +67,7 @@ impl Connection {
                 Poll::Pending => self.socket.outbox.fate(),
             };
             let read = match fate {
-                Fate::Aborted => return Poll::Ready(self.end(End::Lost)),
+                Fate::Aborted(_) => return Poll::Ready(self.end(End::Lost)),
                 Fate::Closing(..) => ready!(self.poll_discard(context)),
                 Fate::Open => ready!(self.poll_input(context)),
             };
@@ -87,12 +87,10 @@ impl Connection {
                     return Poll::Ready(Ok(fate));
                 }
             }
-            if let Fate::Closing(4008, _) = self.socket.outbox.fate() {
-                // It will not read all this: the frame that was begun, and then the close frame.
-                self.writing.truncate(usize::from(self.written > 0).max(usize::from(self.is_last())));
-                if self.writing.is_empty() {
-                    continue;
-                }
+            if let Fate::Closing(SLOW_CONSUMER, _) = self.socket.outbox.fate()
+                && self.drop_backlog()
+            {
+                continue;
             }
             ready!(self.stream.poll_write_ready(context)).map_err(drop)?;
             match self.write_some() {
@@ -101,6 +99,15 @@ impl Connection {
                 Err(_) => return Poll::Ready(Err(())),
             }
         }
+    }
+
+    /// A client that was cut for reading slowly will not read all this: only what was begun, and then the close frame.
+    /// Whether nothing remains.
+    fn drop_backlog(&mut self) -> bool {
+        let keep = usize::from(self.written > 0 || self.is_last());
+        let dropped: u32 = self.writing.drain(keep..).map(|chunk| chunk.frames).sum();
+        Metrics::get().dropped(u64::from(dropped));
+        self.writing.is_empty()
     }
 
     /// Whether what is being written is the close frame.
@@ -199,8 +206,8 @@ impl Connection {
     /// How the connection ended: as it was told to, or otherwise.
     fn end(&self, otherwise: End) -> End {
         match self.socket.outbox.fate() {
-            Fate::Closing(code, _) => End::of_close_code(code),
-            Fate::Open | Fate::Aborted => otherwise,
+            Fate::Closing(code, _) | Fate::Aborted(code) => End::of_close_code(code),
+            Fate::Open => otherwise,
         }
     }
 }

@@ -15,7 +15,10 @@ use crate::metrics::{Metrics, Sent};
 const KEPT_CAPACITY: usize = 8;
 
 /// The close code of a client that reads too slowly.
-const SLOW_CONSUMER: u16 = 4008;
+pub(super) const SLOW_CONSUMER: u16 = 4008;
+
+/// What stands for the end of a connection without a close frame.
+const ABNORMAL: u16 = 1006;
 
 /// Frames that are written together.
 #[derive(Debug, Clone)]
@@ -52,8 +55,8 @@ pub(crate) enum Fate {
     Open,
     /// It ends once the queue is written, with this code.
     Closing(u16, Instant),
-    /// It ends now.
-    Aborted,
+    /// It ends now, with this code in the books.
+    Aborted(u16),
 }
 
 impl Chunk {
@@ -102,7 +105,10 @@ impl Outbox {
     /// Ends the connection without another word.
     pub(crate) fn abort(&self) {
         let mut state = self.state();
-        state.fate = Fate::Aborted;
+        state.fate = match state.fate {
+            Fate::Open => Fate::Aborted(ABNORMAL),
+            Fate::Closing(code, _) | Fate::Aborted(code) => Fate::Aborted(code),
+        };
         state.queue.clear();
         state.wake();
     }

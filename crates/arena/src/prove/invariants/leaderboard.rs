@@ -33,7 +33,8 @@ pub(super) async fn compare(platform: &Platform, database: &Database) -> anyhow:
     let expected = from_tables(database).await?;
     let give_up_at = Instant::now() + PATIENCE;
     loop {
-        let answer: Answer = serde_json::from_str(&platform.get(&format!("/api/leaderboard?limit={PLACES}")).await?)?;
+        let answer: Answer =
+            serde_json::from_str(&platform.get(&format!("/api/leaderboard?limit={PLACES}")).await?)?;
         let found = answer.leaderboard;
         let wrong = expected.iter().zip(&found).filter(|(expected, found)| expected != found).count();
         let compared = vec![

@@ -64,7 +64,12 @@ pub(super) async fn rebuild_and_compare(database: &Database) -> anyhow::Result<V
     Ok(found)
 }
 
-async fn keep_and_spoil(database: &Database, schema: &str, number: usize, model: &ReadModel) -> anyhow::Result<()> {
+async fn keep_and_spoil(
+    database: &Database,
+    schema: &str,
+    number: usize,
+    model: &ReadModel,
+) -> anyhow::Result<()> {
     let ReadModel { name: _, contents, spoil } = model;
     let mut connection = database.connection().await?;
     let transaction = connection.begin().await?;

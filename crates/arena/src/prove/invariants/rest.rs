@@ -50,7 +50,11 @@ pub(super) fn no_panics(platform: &Platform) -> anyhow::Result<Vec<Line>> {
         let entry = entry?;
         let log = fs::read(entry.path())?;
         let panics = String::from_utf8_lossy(&log).lines().filter(|line| line.contains("panicked")).count();
-        found.push(Line::equal(format!("panics in {}", entry.file_name().to_string_lossy()), panics as i64, 0));
+        found.push(Line::equal(
+            format!("panics in {}", entry.file_name().to_string_lossy()),
+            panics as i64,
+            0,
+        ));
     }
     found.sort_by(|one, other| one.what.cmp(&other.what));
     Ok(found)

@@ -26,7 +26,9 @@ pub(super) async fn compare(database: &Database, books: &Books) -> anyhow::Resul
     ensure!(!books.check.totals.is_empty(), "the simulator's books have no totals");
     let found = lines(database, TOTALS).await?;
     let mut compared: Vec<Line> = books.check.totals.iter().map(|total| against(total, &found)).collect();
-    compared.extend(found.into_iter().filter(|line| !books.check.totals.iter().any(|total| total.name == line.what)));
+    compared.extend(
+        found.into_iter().filter(|line| !books.check.totals.iter().any(|total| total.name == line.what)),
+    );
     compared.retain(|line| line.at_most != 0 || line.found != 0);
     compared.push(Line::equal("the simulator's own check holds", i64::from(books.check.held), 1));
     Ok(compared)

@@ -1,0 +1,87 @@
+//! A platform for one test: its own database, and services in this process on free ports.
+
+use std::time::{Duration, Instant};
+
+use battlearena_client::grpc::GameServer;
+use battlearena_client::{Gateway, Retry};
+use battlearena_runtime::{CancellationToken, Tasks};
+use battlearena_storage::testing::TestDatabase;
+use clap::{Args, Parser};
+
+#[derive(Parser)]
+struct Cli<C: Args> {
+    #[command(flatten)]
+    config: C,
+}
+
+/// The settings of a service on free ports, the rest as it is by default.
+fn config<C: Args>(arguments: &[&str]) -> C {
+    Cli::<C>::parse_from([&["service", "--http", "127.0.0.1:0"], arguments].concat()).config
+}
+
+/// Running services. They stop with the value.
+pub(crate) struct Platform {
+    pub(crate) gateway: Gateway,
+    pub(crate) game_server: GameServer,
+    pub(crate) analytics: http::Uri,
+    _tasks: Tasks,
+    stop: CancellationToken,
+}
+
+impl Drop for Platform {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl Platform {
+    pub(crate) async fn start() -> Self {
+        battlearena_telemetry::start_for_tests();
+        let migrators = [
+            battlearena_gateway::migrator().unwrap(),
+            battlearena_match::migrator().unwrap(),
+            battlearena_analytics::migrator().unwrap(),
+        ];
+        let url = TestDatabase::create(&migrators).await.url;
+        let (tasks, stop) = (Tasks::new(), CancellationToken::new());
+
+        let settings = config(&["--grpc", "127.0.0.1:0", "--database-url", &url]);
+        let app = battlearena_analytics::App::build(settings).await.unwrap();
+        let analytics = format!("http://{}", app.grpc_addr());
+        let token = stop.clone();
+        tasks.spawn("analytics", async move { app.run(token).await.unwrap() });
+
+        let log = ["--database-url", &url, "--event-log-url", &analytics];
+        let settings = config(&[&log[..], &["--grpc", "127.0.0.1:0"]].concat());
+        let app = battlearena_match::App::build(settings).await.unwrap();
+        let matches = format!("http://{}", app.grpc_addr());
+        let token = stop.clone();
+        tasks.spawn("match", async move { app.run(token).await.unwrap() });
+
+        let settings = config(&[&log[..], &["--match-url", &matches, "--payment-decline-percent", "0"]].concat());
+        let app = battlearena_gateway::App::build(settings).await.unwrap();
+        let gateway = format!("http://{}", app.http_addr());
+        let token = stop.clone();
+        tasks.spawn("gateway", async move { app.run(token).await.unwrap() });
+
+        Self {
+            gateway: Gateway::new(&gateway.parse().unwrap(), Retry::default()).unwrap(),
+            game_server: GameServer::new(&matches.parse().unwrap(), Retry::default()),
+            analytics: analytics.parse().unwrap(),
+            _tasks: tasks,
+            stop,
+        }
+    }
+}
+
+/// Asks until there is an answer; gives up after half a minute.
+pub(crate) async fn eventually<T>(ask: impl AsyncFn() -> Option<T>) -> T {
+    let until = Instant::now() + Duration::from_secs(30);
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(Instant::now() < until, "it did not happen within 30 s");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}

@@ -1,0 +1,162 @@
+//! What the connections of this process share: who is connected, rooms, the feed, and whether it all ends.
+
+mod channel;
+mod presence;
+mod room;
+mod rooms;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use battlearena_storage::Database;
+use tokio::sync::OnceCell;
+
+pub(crate) use channel::{Channel, Origin};
+pub(crate) use room::Room;
+pub(crate) use rooms::Rooms;
+
+use crate::domain::{Answer, Limits};
+use crate::metrics::Metrics;
+use crate::service::Writer;
+use crate::socket::Socket;
+
+/// The longest time after which a client is told to come back, in milliseconds.
+const LONGEST_RECONNECT_MS: u64 = 5000;
+
+/// How a connection is treated.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Policy {
+    pub(crate) limits: Limits,
+    /// Bytes that may wait for a client that reads slowly.
+    pub(crate) queue_bytes: usize,
+    /// Silence after which the server pings.
+    pub(crate) heartbeat: Duration,
+    /// Silence after which the connection is closed.
+    pub(crate) timeout: Duration,
+}
+
+/// The shared state of one process.
+pub(crate) struct Hub {
+    pub(crate) policy: Policy,
+    pub(crate) database: Database,
+    pub(crate) rooms: Rooms,
+    /// The feed, once its epoch is known and the log was looked at.
+    pub(crate) feed: OnceCell<Channel>,
+    pub(crate) writer: Writer,
+    sockets: Mutex<HashMap<u64, Arc<Socket>>>,
+    players: Mutex<Players>,
+    is_draining: AtomicBool,
+    next_id: AtomicU64,
+    began: Instant,
+}
+
+#[derive(Default)]
+struct Players {
+    /// With how many connections.
+    connected: HashMap<i64, u32>,
+    /// Who was connected since the last time this was told.
+    seen: HashSet<i64>,
+}
+
+impl Hub {
+    pub(crate) fn new(database: Database, policy: Policy) -> Self {
+        Self {
+            policy,
+            rooms: Rooms::new(database.clone(), policy.limits.recovery_messages),
+            feed: OnceCell::new(),
+            writer: Writer::new(database.clone()),
+            database,
+            sockets: Mutex::default(),
+            players: Mutex::default(),
+            is_draining: AtomicBool::new(false),
+            next_id: AtomicU64::new(1),
+            began: Instant::now(),
+        }
+    }
+
+    /// Seconds since the hub began: the clock of heartbeats.
+    pub(crate) fn now(&self) -> u32 {
+        // 136 years fit.
+        self.began.elapsed().as_secs() as u32
+    }
+
+    /// A connection opens.
+    pub(crate) fn open(&self) -> Arc<Socket> {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let socket = Socket::new(id, self.policy.queue_bytes, self.now());
+        lock(&self.sockets).insert(id, socket.clone());
+        socket
+    }
+
+    /// A connection has ended.
+    pub(crate) fn forget(&self, socket: &Socket) {
+        lock(&self.sockets).remove(&socket.id);
+    }
+
+    /// Every open connection.
+    pub(crate) fn sockets(&self) -> Vec<Arc<Socket>> {
+        lock(&self.sockets).values().cloned().collect()
+    }
+
+    pub(crate) fn has_sockets(&self) -> bool {
+        !lock(&self.sockets).is_empty()
+    }
+
+    /// A connection has said who plays.
+    pub(crate) fn player_came(&self, player_id: i64) {
+        let mut players = lock(&self.players);
+        *players.connected.entry(player_id).or_default() += 1;
+        players.seen.insert(player_id);
+        Metrics::get().users(players.connected.len());
+    }
+
+    /// A connection of a player has ended.
+    pub(crate) fn player_went(&self, player_id: i64) {
+        let mut players = lock(&self.players);
+        if let Some(connections) = players.connected.get_mut(&player_id) {
+            *connections -= 1;
+            if *connections == 0 {
+                players.connected.remove(&player_id);
+            }
+        }
+        Metrics::get().users(players.connected.len());
+    }
+
+    /// Who was connected since the last call.
+    pub(crate) fn take_seen(&self) -> Vec<i64> {
+        let mut players = lock(&self.players);
+        let still_there = players.connected.keys().copied().collect();
+        let mut seen: Vec<i64> = std::mem::replace(&mut players.seen, still_there).into_iter().collect();
+        seen.sort_unstable();
+        seen
+    }
+
+    /// What was taken could not be told: it is told the next time.
+    pub(crate) fn give_back_seen(&self, seen: Vec<i64>) {
+        lock(&self.players).seen.extend(seen);
+    }
+
+    /// No new connections and no new commands from now on.
+    pub(crate) fn start_draining(&self) {
+        self.is_draining.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.is_draining.load(Ordering::Acquire)
+    }
+
+    /// Tells every client to come back later, each at a time of its own, and closes.
+    pub(crate) fn send_away(&self) {
+        for socket in self.sockets() {
+            let reconnect_after_ms = rand::random_range(0..=LONGEST_RECONNECT_MS);
+            let last = Answer::Reconnect { reconnect_after_ms }.to_text();
+            socket.outbox.close(1001, "going away", Some(&last));
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
