@@ -9,7 +9,8 @@ log=$(mktemp)
 port=$((20000 + RANDOM % 10000))
 "$arena" up --ephemeral --auth open --gateway-http "127.0.0.1:$port" \
   --match-http "127.0.0.1:$((port + 1))" --match-grpc "127.0.0.1:$((port + 2))" \
-  --analytics-http "127.0.0.1:$((port + 3))" --analytics-grpc "127.0.0.1:$((port + 4))" >"$log" 2>&1 &
+  --analytics-http "127.0.0.1:$((port + 3))" --analytics-grpc "127.0.0.1:$((port + 4))" \
+  --socket-gateway-http "127.0.0.1:$((port + 5))" --socket-gateway-grpc "127.0.0.1:$((port + 6))" >"$log" 2>&1 &
 up=$!
 trap 'kill -TERM $up 2>/dev/null; wait $up || true; rm -f "$log"' EXIT
 until grep -q 'BattleArena is up' "$log"; do

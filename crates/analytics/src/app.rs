@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use battlearena_host::Host;
 use battlearena_proto::analytics::analytics_service_server::AnalyticsServiceServer;
 use battlearena_proto::events::event_log_service_server::EventLogServiceServer;
-use battlearena_runtime::{CancellationToken, Readiness, Tasks};
+use battlearena_runtime::{CancellationToken, Readiness, Tasks, check_exposure};
 use battlearena_storage::{Database, database_check, partitions};
 use tonic::service::Routes;
 
@@ -38,6 +38,7 @@ impl App {
     /// # Errors
     /// When a port is taken or a setting cannot be used.
     pub async fn build(config: Config) -> anyhow::Result<Self> {
+        check_exposure(config.grpc, config.open_bind_any)?;
         let database = Database::new(&config.database, "arena-analytics").context("the database settings")?;
         let newest = migrator()?.newest();
         let live = Arc::new(Live::new());

@@ -26,6 +26,10 @@ pub struct Config {
     )]
     pub grpc: SocketAddr,
 
+    /// Lets open mode, in which a gRPC caller is trusted, listen on addresses that other machines reach.
+    #[arg(long, env = "ARENA_OPEN_BIND_ANY")]
+    pub open_bind_any: bool,
+
     /// Days for which events are kept in the log. Totals, ranks and statistics outlive them.
     #[arg(long, env = "ARENA_ANALYTICS_EVENT_RETENTION_DAYS", default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..=3650), value_name = "DAYS")]
     pub event_retention_days: u16,

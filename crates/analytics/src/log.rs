@@ -86,7 +86,7 @@ impl EventLog {
         let Some(last) = events.last().map(|event| event.offset) else { return };
         self.tail().push(events);
         self.move_head(last);
-        self.wake.wake();
+        self.wake.wake_others();
     }
 
     fn move_head(&self, last: i64) {

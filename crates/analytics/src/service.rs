@@ -8,7 +8,7 @@ use std::sync::Arc;
 use battlearena_proto::Failure;
 use battlearena_storage::Database;
 
-pub(crate) use live::Live;
+pub(crate) use live::{Live, not_ahead};
 pub(crate) use stats::{MatchStats, PlayerStats, RevenueStats};
 
 use crate::domain::Place;

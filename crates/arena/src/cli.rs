@@ -23,6 +23,8 @@ enum Command {
     Up(Box<UpSettings>),
     /// Run the gateway: accounts, store and the HTTP API.
     Gateway(Box<roles::Gateway>),
+    /// Run the socket-gateway: sockets, rooms, chat and the live feed.
+    SocketGateway(Box<roles::SocketGateway>),
     /// Run the match service: matches, participants and points.
     Match(Box<roles::Match>),
     /// Run analytics: the event log, statistics and the leaderboard.
@@ -45,6 +47,7 @@ impl Cli {
         match self.command {
             Command::Up(settings) => crate::up::run(*settings),
             Command::Gateway(process) => process.run(Role::Gateway.name(), roles::gateway),
+            Command::SocketGateway(process) => process.run(Role::SocketGateway.name(), roles::socket_gateway),
             Command::Match(process) => process.run(Role::Match.name(), roles::matches),
             Command::Analytics(process) => process.run(Role::Analytics.name(), roles::analytics),
             Command::Simulate(process) => process.run("simulator", roles::simulate),

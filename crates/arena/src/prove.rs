@@ -7,6 +7,7 @@ mod plan;
 mod platform;
 mod processes;
 mod proposal;
+mod read_models;
 mod report;
 mod traffic;
 

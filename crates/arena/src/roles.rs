@@ -17,6 +17,8 @@ pub(crate) use battlearena_simulator::Mode;
 
 /// `arena gateway`.
 pub(crate) type Gateway = RoleProcess<battlearena_gateway::Config>;
+/// `arena socket-gateway`.
+pub(crate) type SocketGateway = RoleProcess<battlearena_socket_gateway::Config>;
 /// `arena match`.
 pub(crate) type Match = RoleProcess<battlearena_match::Config>;
 /// `arena analytics`.
@@ -33,6 +35,8 @@ pub(crate) type Migrate = RoleProcess<MigrateSettings>;
 pub(crate) enum Role {
     /// Accounts, store and the HTTP API.
     Gateway,
+    /// Sockets, rooms, chat and the live feed.
+    SocketGateway,
     /// Matches, participants and points.
     Match,
     /// The event log and what it adds up to.
@@ -45,6 +49,22 @@ pub(crate) struct Addresses {
     /// Where the gateway serves its HTTP API, health and metrics: address and port.
     #[arg(long, env = "ARENA_GATEWAY_HTTP", default_value = "127.0.0.1:8000", value_name = "ADDRESS")]
     pub(crate) gateway_http: SocketAddr,
+    /// Where the socket-gateway serves sockets, health and metrics: address and port.
+    #[arg(
+        long,
+        env = "ARENA_SOCKET_GATEWAY_HTTP",
+        default_value = "127.0.0.1:8002",
+        value_name = "ADDRESS"
+    )]
+    pub(crate) socket_gateway_http: SocketAddr,
+    /// Where the socket-gateway serves gRPC: address and port.
+    #[arg(
+        long,
+        env = "ARENA_SOCKET_GATEWAY_GRPC",
+        default_value = "127.0.0.1:9002",
+        value_name = "ADDRESS"
+    )]
+    pub(crate) socket_gateway_grpc: SocketAddr,
     /// Where the match service serves health and metrics: address and port.
     #[arg(long, env = "ARENA_MATCH_HTTP", default_value = "127.0.0.1:8006", value_name = "ADDRESS")]
     pub(crate) match_http: SocketAddr,
@@ -76,12 +96,13 @@ pub(crate) struct Listener {
 
 impl Role {
     /// In the order in which they start: whoever is called comes before its callers.
-    pub(crate) const START_ORDER: [Self; 3] = [Self::Analytics, Self::Match, Self::Gateway];
+    pub(crate) const START_ORDER: [Self; 4] = [Self::Analytics, Self::Match, Self::SocketGateway, Self::Gateway];
 
     /// The subcommand, the name in logs and traces, and the name of the log file.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Gateway => "gateway",
+            Self::SocketGateway => "socket-gateway",
             Self::Match => "match",
             Self::Analytics => "analytics",
         }
@@ -91,6 +112,7 @@ impl Role {
     pub(crate) fn http(self, addresses: &Addresses) -> SocketAddr {
         match self {
             Self::Gateway => addresses.gateway_http,
+            Self::SocketGateway => addresses.socket_gateway_http,
             Self::Match => addresses.match_http,
             Self::Analytics => addresses.analytics_http,
         }
@@ -104,6 +126,14 @@ impl Role {
                 ("ARENA_GATEWAY_HTTP", addresses.gateway_http.to_string()),
                 ("ARENA_GATEWAY_AUTH", word(auth)),
                 ("ARENA_GATEWAY_MATCH_URL", url(addresses.match_grpc, "")),
+                ("ARENA_GATEWAY_SOCKET_GATEWAY_URL", url(addresses.socket_gateway_grpc, "")),
+                ("ARENA_EVENT_LOG_URL", analytics),
+            ],
+            Self::SocketGateway => vec![
+                ("ARENA_SOCKET_GATEWAY_HTTP", addresses.socket_gateway_http.to_string()),
+                ("ARENA_SOCKET_GATEWAY_GRPC", addresses.socket_gateway_grpc.to_string()),
+                // What is open for one is open for the other.
+                ("ARENA_SOCKET_GATEWAY_AUTH", word(auth)),
                 ("ARENA_EVENT_LOG_URL", analytics),
             ],
             Self::Match => vec![
@@ -121,13 +151,35 @@ impl Role {
 
 impl Addresses {
     /// Every address that the platform needs, the most interesting first.
-    pub(crate) fn listeners(&self) -> [Listener; 5] {
-        let Self { gateway_http, match_http, match_grpc, analytics_http, analytics_grpc } = *self;
+    pub(crate) fn listeners(&self) -> [Listener; 7] {
+        let Self {
+            gateway_http,
+            socket_gateway_http,
+            socket_gateway_grpc,
+            match_http,
+            match_grpc,
+            analytics_http,
+            analytics_grpc,
+        } = *self;
         let listener = |role, flag, address, grpc, purpose| Listener { role, flag, address, purpose, grpc };
         [
             listener(Role::Gateway, "--gateway-http", gateway_http, false, "the game's API; /docs shows it"),
+            listener(
+                Role::SocketGateway,
+                "--socket-gateway-http",
+                socket_gateway_http,
+                false,
+                "sockets at /ws: chat and the live feed",
+            ),
             listener(Role::Match, "--match-grpc", match_grpc, true, "matches, for game servers"),
             listener(Role::Match, "--match-http", match_http, false, "health and metrics"),
+            listener(
+                Role::SocketGateway,
+                "--socket-gateway-grpc",
+                socket_gateway_grpc,
+                true,
+                "chat history, for services",
+            ),
             listener(Role::Analytics, "--analytics-grpc", analytics_grpc, true, "event log and statistics"),
             listener(Role::Analytics, "--analytics-http", analytics_http, false, "health and metrics"),
         ]
@@ -139,6 +191,7 @@ pub(crate) fn simulator_environment(addresses: &Addresses, mode: Mode) -> Vec<(&
     vec![
         ("ARENA_SIMULATE_URL", url(addresses.gateway_http, "")),
         ("ARENA_SIMULATE_ANALYTICS", url(addresses.analytics_grpc, "")),
+        ("ARENA_SIMULATE_SOCKET_URL", format!("ws://{}/ws", addresses.socket_gateway_http)),
         ("ARENA_SIMULATE_MODE", word(mode)),
     ]
 }
@@ -161,6 +214,7 @@ pub(crate) struct MigrateSettings {
 pub(crate) fn migrators() -> anyhow::Result<Vec<Migrator>> {
     Ok(vec![
         battlearena_gateway::migrator()?,
+        battlearena_socket_gateway::migrator()?,
         battlearena_match::migrator()?,
         battlearena_analytics::migrator()?,
     ])
@@ -178,6 +232,15 @@ pub(crate) async fn gateway(
     stop: CancellationToken,
 ) -> anyhow::Result<ExitCode> {
     battlearena_gateway::App::build(config).await?.run(stop).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs the socket-gateway.
+pub(crate) async fn socket_gateway(
+    config: battlearena_socket_gateway::Config,
+    stop: CancellationToken,
+) -> anyhow::Result<ExitCode> {
+    battlearena_socket_gateway::App::build(config).await?.run(stop).await?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -112,7 +112,8 @@ impl Gateway {
             .map_err(|error| if error.is_connect() { Fault::NotConnected } else { Fault::Broken })?;
         let status = response.status();
         if let Some(kind) = not_now(status) {
-            let seconds = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+            let seconds =
+                response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
             return Err(Missed { fault: Fault::NotNow(kind), wait: seconds.map(Duration::from_secs) });
         }
         let body = Limited::new(response.into_body(), ANSWER_LIMIT_BYTES).collect().await;

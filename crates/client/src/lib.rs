@@ -1,4 +1,66 @@
-//! The client of the platform for players, tools and game servers.
+//! The client of the platform, for players, tools, tests and game servers. It knows the wire contracts and nothing of
+//! the services.
+//!
+//! | what | how |
+//! |---|---|
+//! | HTTP of the gateway | a [`Gateway`] sends [`calls`], which are values: one function a route, typed both ways |
+//! | gRPC | [`grpc::GameServer`] for the life of a match; generated clients for the rest |
+//! | sockets | a [`socket::Socket`] commands, its [`socket::Events`] are read |
+//!
+//! Three promises hold everywhere:
+//!
+//! - **A change is made once.** It carries an idempotency key (in chat, the name of the message) and is sent until it is
+//!   answered, always under the same one. Only a log-in has none, because each accepted log-in counts.
+//! - **Errors are of three kinds** that mean different things ([`Error`]): refused, where nothing has changed;
+//!   unanswered, where something may have; and unreadable.
+//! - **Nothing waits for ever.** An attempt has a bound, and so has the time in which attempts are made ([`Retry`]). Pauses
+//!   between them grow and are jittered, and what the platform says about when to come back is honoured.
+//!
+//! # A worked example
+//!
+//! ```no_run
+//! use battlearena_client::calls::{self, NewPlayer};
+//! use battlearena_client::grpc::{GameServer, Outcome};
+//! use battlearena_client::socket::{Event, Socket, SocketSettings};
+//! use battlearena_client::{Error, Gateway, Retry};
+//! use battlearena_proto::{ErrorKind, MatchType};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! // Accounts and the store: HTTP.
+//! let gateway = Gateway::new(&"http://127.0.0.1:8000".parse()?, Retry::default())?;
+//! let ann = gateway.send(calls::register(&NewPlayer::named("ann", "ann@example.com"))).await?.player_id;
+//! match gateway.send(calls::register(&NewPlayer::named("ann", "other@example.com"))).await {
+//!     Err(Error::Refused(refusal)) if refusal.kind == ErrorKind::Conflict => println!("{}", refusal.message),
+//!     other => println!("{other:?}"),
+//! }
+//!
+//! // Chat and the live feed: a socket, which reconnects and recovers by itself.
+//! let (socket, mut events) = Socket::open(SocketSettings::new("ws://127.0.0.1:8002/ws", ann, "ann"));
+//! socket.join("lobby", None)?;
+//! socket.say("lobby", "anyone for a match?")?;
+//! while let Some(event) = events.next().await {
+//!     match event {
+//!         Event::Message(message) => println!("{}: {}", message.username, message.text),
+//!         Event::Acknowledged(_) => break,
+//!         _ => {}
+//!     }
+//! }
+//!
+//! // Matches: a game server's gRPC.
+//! let server = GameServer::new(&"http://127.0.0.1:9006".parse()?, Retry::default());
+//! let started = server.start(MatchType::Solo, &[ann], "eu-west").await?;
+//! let duration = std::time::Duration::from_secs(90);
+//! tokio::select! {
+//!     () = tokio::time::sleep(duration) => {}
+//!     over = server.keep_alive(started.match_id) => return Err(over.into()),
+//! }
+//! let outcome = Outcome { winner_id: ann, duration, participant_stats: vec![] };
+//! server.complete(started.match_id, outcome).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `examples/play_match.rs` is the same as a program.
 
 pub mod calls;
 mod error;

@@ -23,8 +23,8 @@ use tokio::sync::mpsc::{Sender, channel};
 use tokio_util::sync::CancellationToken;
 
 pub use event::{
-    Acknowledged, Channel, Disconnect, Entered, Event, FeedEvent, History, Message, Occupant, Position, Presence,
-    PresenceChanged, Recovery, Refused,
+    Acknowledged, Channel, Disconnect, Entered, Event, FeedEvent, History, Message, Occupant, Position,
+    Presence, PresenceChanged, Recovery, Refused,
 };
 pub use events::Events;
 

@@ -4,14 +4,15 @@ use std::net::SocketAddr;
 use std::num::NonZero;
 use std::time::Duration;
 
-use actix_web::dev::Server;
+use actix_web::dev::{Server, ServerHandle};
 use actix_web::web::Data;
 use actix_web::{App as HttpApp, HttpServer};
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use battlearena_proto::analytics::analytics_service_client::AnalyticsServiceClient;
 use battlearena_proto::events::event_log_service_client::EventLogServiceClient;
 use battlearena_proto::matches::match_service_client::MatchServiceClient;
-use battlearena_runtime::{CancellationToken, Readiness, Tasks};
+use battlearena_proto::realtime::realtime_service_client::RealtimeServiceClient;
+use battlearena_runtime::{CancellationToken, Readiness, Tasks, check_exposure};
 use battlearena_storage::events::Relay;
 use battlearena_storage::{Database, Wake, database_check, partitions};
 use battlearena_telemetry::grpc::{InstrumentedChannel, connect};
@@ -22,6 +23,7 @@ use tonic_health::pb::health_client::HealthClient;
 use crate::domain::payment::DeclinePercent;
 use crate::http::{self, Services};
 use crate::metrics::Metrics;
+use crate::service::chat::Chat;
 use crate::service::matches::Matches;
 use crate::service::players::Players;
 use crate::service::purchases::Purchases;
@@ -73,15 +75,21 @@ impl App {
             auth,
             open_bind_any,
             match_url,
+            socket_gateway_url,
             payment_decline_percent,
             database,
             relay,
         } = config;
-        check_bind(http, auth, open_bind_any)?;
+        match auth {
+            AuthMode::Open => check_exposure(http, open_bind_any)?,
+        }
         let database =
             Database::new(&database, "arena-gateway").context("cannot read the database's address")?;
         let matches = connect(&match_url).with_context(|| format!("cannot read the address {match_url}"))?;
         let matches = matches.with_services(&["battlearena.match.v1.MatchService"]);
+        let sockets = connect(&socket_gateway_url)
+            .with_context(|| format!("cannot read the address {socket_gateway_url}"))?;
+        let sockets = sockets.with_services(&["battlearena.realtime.v1.RealtimeService"]);
         let log_url = &relay.event_log_url;
         let analytics = connect(log_url).with_context(|| format!("cannot read the address {log_url}"))?;
         let analytics = analytics.with_services(&[
@@ -91,10 +99,11 @@ impl App {
         store::register_statements();
 
         let wake = Wake::new("gateway_outbox");
-        let readiness = readiness(&database, &matches, &analytics)?;
+        let readiness = readiness(&database, &matches, &sockets, &analytics)?;
         let core = Core { database: database.clone(), wake: wake.clone(), metrics: Metrics::new() };
         let decline = DeclinePercent(payment_decline_percent);
-        let services = services(auth, core, decline, matches, &analytics);
+        let chat = Chat { client: RealtimeServiceClient::new(sockets) };
+        let services = services(auth, core, decline, (matches, chat), &analytics);
         let workers = workers.map_or_else(cores, usize::from);
         let (server, http_addr) = serve(http, workers, services, readiness.clone())?;
         let relay =
@@ -114,19 +123,20 @@ impl App {
     /// # Errors
     /// The server failed, or something did not end in time.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        self.run_beside(Tasks::new(), stop).await
+    }
+
+    /// Runs with its own background tasks among those that are there.
+    async fn run_beside(self, tasks: Tasks, stop: CancellationToken) -> anyhow::Result<()> {
         let Self { mut server, http_addr, readiness, background } = self;
         let database = background.database.clone();
-        let tasks = Tasks::new();
         background.start(&tasks);
         tracing::info!(%http_addr, "gateway serves");
         let handle = server.handle();
         let served = tokio::select! {
             result = &mut server => result.context("the HTTP server failed"),
-            () = stop.cancelled() => {
-                readiness.start_draining();
-                let (result, ()) = tokio::join!(server, handle.stop(true));
-                result.context("the HTTP server did not drain")
-            }
+            () = stop.cancelled() => drain(server, &handle, &readiness).await,
+            panicked = tasks.panicked() => drain(server, &handle, &readiness).await.and(Err(panicked.into())),
         };
         let stopped = tasks.stop(TASK_PATIENCE).await.context("a background task does not end");
         database.close();
@@ -145,14 +155,10 @@ impl Background {
     }
 }
 
-fn check_bind(http: SocketAddr, auth: AuthMode, open_bind_any: bool) -> anyhow::Result<()> {
-    match auth {
-        AuthMode::Open if !http.ip().is_loopback() && !open_bind_any => bail!(
-            "open mode lets anybody act for every player, so it listens on loopback only, and {http} is not; \
-             --open-bind-any allows it"
-        ),
-        AuthMode::Open => Ok(()),
-    }
+async fn drain(server: Server, handle: &ServerHandle, readiness: &Readiness) -> anyhow::Result<()> {
+    readiness.start_draining();
+    let (result, ()) = tokio::join!(server, handle.stop(true));
+    result.context("the HTTP server did not drain")
 }
 
 /// What most use cases need.
@@ -166,7 +172,7 @@ fn services(
     auth: AuthMode,
     core: Core,
     decline: DeclinePercent,
-    matches: InstrumentedChannel,
+    (matches, chat): (InstrumentedChannel, Chat),
     analytics: &InstrumentedChannel,
 ) -> Services {
     let Core { database, wake, metrics } = core;
@@ -185,7 +191,9 @@ fn services(
         statistics: Data::new(Statistics {
             database: database.clone(),
             client: AnalyticsServiceClient::new(analytics.clone()),
+            metrics: metrics.clone(),
         }),
+        chat: Data::new(chat),
         system_events: Data::new(SystemEvents { log: EventLogServiceClient::new(analytics.clone()) }),
         purchases: Data::new(Purchases { database, wake, metrics, decline }),
     }
@@ -195,13 +203,15 @@ fn services(
 fn readiness(
     database: &Database,
     matches: &InstrumentedChannel,
+    sockets: &InstrumentedChannel,
     analytics: &InstrumentedChannel,
 ) -> anyhow::Result<Readiness> {
     let needed = migrator().context("cannot read the migrations")?.newest();
-    let (matches, analytics) = (matches.clone(), analytics.clone());
+    let (matches, sockets, analytics) = (matches.clone(), sockets.clone(), analytics.clone());
     Ok(Readiness::new()
         .with_check("database", database_check(database.clone(), SCHEMA, needed))
         .with_peer("match", move || check_peer(matches.clone()))
+        .with_peer("socket-gateway", move || check_peer(sockets.clone()))
         .with_peer("analytics", move || check_peer(analytics.clone())))
 }
 
@@ -224,6 +234,8 @@ fn serve(
     .workers(workers)
     .keep_alive(Duration::from_secs(KEEP_ALIVE_SECONDS))
     .client_request_timeout(Duration::from_secs(REQUEST_HEAD_SECONDS))
+    // A client that closes its connection has given up: its request ends there, and does no more work.
+    .h1_allow_half_closed(false)
     .shutdown_timeout(DRAIN_SECONDS)
     .disable_signals()
     .bind(address)
@@ -238,14 +250,23 @@ fn cores() -> usize {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
 
-    #[test]
-    fn open_mode_stays_at_home() {
-        let check = |address: &str, any| check_bind(address.parse().unwrap(), AuthMode::Open, any);
-        assert!(check("127.0.0.1:8000", false).is_ok() && check("[::1]:8000", false).is_ok());
-        assert!(check("0.0.0.0:8000", false).unwrap_err().to_string().contains("--open-bind-any"));
-        assert!(check("[::]:8000", false).is_err() && check("192.0.2.1:8000", false).is_err());
-        assert!(check("0.0.0.0:8000", true).is_ok());
+    #[derive(clap::Parser)]
+    struct CommandLine {
+        #[command(flatten)]
+        config: Config,
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_task_that_panics_ends_the_service_with_an_error() {
+        let arguments = ["gateway", "--http=127.0.0.1:0", "--database-url=postgresql://127.0.0.1:9/nowhere"];
+        let app = App::build(CommandLine::parse_from(arguments).config).await.unwrap();
+        let tasks = Tasks::new();
+        tasks.spawn("broken", async { panic!("boom") });
+        let error = app.run_beside(tasks, CancellationToken::new()).await.unwrap_err();
+        assert_eq!(error.to_string(), "the background task \"broken\" panicked");
     }
 }

@@ -21,7 +21,7 @@ pub struct Config {
     pub auth: AuthMode,
 
     /// Lets open mode listen on addresses that other machines reach.
-    #[arg(long, env = "ARENA_GATEWAY_OPEN_BIND_ANY")]
+    #[arg(long, env = "ARENA_OPEN_BIND_ANY")]
     pub open_bind_any: bool,
 
     /// Address of the match service (gRPC).
@@ -32,6 +32,15 @@ pub struct Config {
         value_name = "URL"
     )]
     pub match_url: String,
+
+    /// Address of the socket-gateway (gRPC), which has the history of chat.
+    #[arg(
+        long,
+        env = "ARENA_GATEWAY_SOCKET_GATEWAY_URL",
+        default_value = "http://127.0.0.1:9002",
+        value_name = "URL"
+    )]
+    pub socket_gateway_url: String,
 
     /// Share of payments that the sandbox declines, in percent, 0 to 100.
     #[arg(long, env = "ARENA_GATEWAY_PAYMENT_DECLINE_PERCENT", default_value_t = 1.0, value_parser = percent, value_name = "PERCENT")]

@@ -3,6 +3,7 @@
 
 mod body;
 mod caller;
+mod chat;
 mod document;
 mod match_views;
 mod matches;

@@ -1,5 +1,6 @@
 //! The use cases: one function each, one transaction each, one business span each. They know no transport.
 
+pub(crate) mod chat;
 pub(crate) mod matches;
 pub(crate) mod players;
 pub(crate) mod purchases;

@@ -50,6 +50,9 @@ pub enum HostError {
     /// Reflection cannot be served.
     #[error("the descriptors of the services cannot be read")]
     Reflection(#[source] tonic_reflection::server::Error),
+    /// A background task panicked: without it the service is not whole.
+    #[error(transparent)]
+    Panicked(#[from] battlearena_runtime::TaskPanicked),
     /// Background tasks did not end in time.
     #[error(transparent)]
     Tasks(#[from] battlearena_runtime::StillRunning),
@@ -66,9 +69,6 @@ impl Host {
         grpc: SocketAddr,
         readiness: Readiness,
     ) -> Result<Self, HostError> {
-        let listen = |port, address| move |source| HostError::Bind { port, address, source };
-        let grpc_listener = TcpListener::bind(grpc).await.map_err(listen("gRPC", grpc))?;
-        let grpc_addr = grpc_listener.local_addr().map_err(listen("gRPC", grpc))?;
         let shown = Operations { readiness: readiness.clone(), service };
         let server = HttpServer::new(move || {
             let shown = shown.clone();
@@ -79,9 +79,25 @@ impl Host {
         .disable_signals()
         .shutdown_timeout(2)
         .bind(http)
-        .map_err(listen("HTTP", http))?;
+        .map_err(|source| HostError::Bind { port: "HTTP", address: http, source })?;
         let http_addr = server.addrs().first().copied().unwrap_or(http);
-        Ok(Self { grpc: grpc_listener, grpc_addr, http: server.run(), http_addr, readiness })
+        Self::bind_beside(server.run(), http_addr, grpc, readiness).await
+    }
+
+    /// Binds the gRPC port beside an HTTP server of the service's own, which serves [`operations`] too.
+    ///
+    /// # Errors
+    /// [`HostError::Bind`].
+    pub async fn bind_beside(
+        http: Server,
+        http_addr: SocketAddr,
+        grpc: SocketAddr,
+        readiness: Readiness,
+    ) -> Result<Self, HostError> {
+        let listen = |source| HostError::Bind { port: "gRPC", address: grpc, source };
+        let grpc_listener = TcpListener::bind(grpc).await.map_err(listen)?;
+        let grpc_addr = grpc_listener.local_addr().map_err(listen)?;
+        Ok(Self { grpc: grpc_listener, grpc_addr, http, http_addr, readiness })
     }
 
     /// Where HTTP is served.
@@ -112,9 +128,13 @@ impl Host {
             () = stop.cancelled() => Ok(()),
             result = &mut grpc_server => result,
             result = &mut http_server => result,
+            panicked = tasks.panicked() => Err(panicked.into()),
         };
         readiness.start_draining();
-        let drained = if failed.is_ok() { drain(&mut grpc_server, grpc_stop).await } else { failed };
+        let drained = match failed {
+            Err(HostError::Grpc(_)) => failed,
+            failed => drain(&mut grpc_server, grpc_stop).await.and(failed),
+        };
         let ended = tasks.stop(TASKS).await;
         stop_http(http_handle, &mut http_server).await;
         drained?;

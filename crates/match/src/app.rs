@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use battlearena_host::Host;
 use battlearena_proto::matches::match_service_server::MatchServiceServer;
-use battlearena_runtime::{CancellationToken, Readiness, Tasks};
+use battlearena_runtime::{CancellationToken, Readiness, Tasks, check_exposure};
 use battlearena_storage::events::Relay;
 use battlearena_storage::{Database, Wake, database_check, partitions};
 use tonic::service::Routes;
@@ -30,6 +30,7 @@ impl App {
     /// # Errors
     /// When a port is taken or a setting cannot be used.
     pub async fn build(config: Config) -> anyhow::Result<Self> {
+        check_exposure(config.grpc, config.open_bind_any)?;
         let database = Database::new(&config.database, "arena-match").context("the database settings")?;
         let newest = migrator()?.newest();
         let readiness =

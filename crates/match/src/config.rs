@@ -17,6 +17,10 @@ pub struct Config {
     #[arg(long = "grpc", env = "ARENA_MATCH_GRPC", default_value = "127.0.0.1:9006", value_name = "ADDRESS")]
     pub grpc: SocketAddr,
 
+    /// Lets open mode, in which a gRPC caller is trusted, listen on addresses that other machines reach.
+    #[arg(long, env = "ARENA_OPEN_BIND_ANY")]
+    pub open_bind_any: bool,
+
     /// Longest life of a match that never sends a heartbeat, in seconds. Past it the match is taken for crashed.
     #[arg(long, env = "ARENA_MATCH_TTL_SECONDS", default_value_t = 7200, value_parser = clap::value_parser!(u32).range(1..), value_name = "SECONDS")]
     pub match_ttl_seconds: u32,

@@ -1,6 +1,7 @@
 //! The process around a service: named tasks, deadlines, stop signals, readiness and limits. Knows nothing of ours.
 
 pub mod deadline;
+mod exposure;
 mod limits;
 mod readiness;
 pub mod signals;
@@ -10,5 +11,6 @@ pub use deadline::Deadline;
 pub use limits::raise_open_file_limit;
 pub use readiness::{CheckResult, Readiness, Report};
 pub use signals::stop_requested;
-pub use tasks::{StillRunning, Tasks};
+pub use exposure::{Exposed, check_exposure};
+pub use tasks::{StillRunning, TaskPanicked, Tasks};
 pub use tokio_util::sync::CancellationToken;

@@ -6,7 +6,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Resolves on SIGTERM or SIGINT and, with `stop_with_parent`, when standard input is a pipe that has reached its end:
+/// Resolves on SIGTERM, SIGINT or SIGHUP (the terminal was closed) and, with `stop_with_parent`, when standard input is a pipe that has reached its end:
 /// a supervisor holds the other side, which closes when the supervisor dies, however it dies.
 ///
 /// What cannot be listened for is logged and left out; the other ways to stop remain.
@@ -14,6 +14,7 @@ pub async fn stop_requested(stop_with_parent: bool) {
     let reason = tokio::select! {
         () = received(SignalKind::terminate()) => "SIGTERM",
         () = received(SignalKind::interrupt()) => "SIGINT",
+        () = received(SignalKind::hangup()) => "SIGHUP",
         () = parent_gone(), if stop_with_parent => "end of the parent process",
     };
     tracing::info!(reason, "stop requested");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -17,6 +17,16 @@ pub struct Tasks {
     tracker: TaskTracker,
     token: CancellationToken,
     running: Arc<Running>,
+    broken: Arc<OnceLock<&'static str>>,
+    is_broken: CancellationToken,
+}
+
+/// A task ended by a panic. What it did is not done any more: the process should end, and be started again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the background task \"{name}\" panicked")]
+pub struct TaskPanicked {
+    /// Which one.
+    pub name: &'static str,
 }
 
 /// Tasks that did not end in time. They go on running, unwatched.
@@ -40,15 +50,19 @@ impl Tasks {
         self.token.clone()
     }
 
-    /// Runs a task on the current runtime. A panic ends the task alone, and is logged with its name.
+    /// Runs a task on the current runtime. A panic ends the task alone, is logged with its name, and resolves
+    /// [`Tasks::panicked`].
     pub fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
         // Registered before it runs, so that `stop` never misses a task that was just spawned.
         let presence = Presence::enter(&self.running, name);
+        let (broken, is_broken) = (self.broken.clone(), self.is_broken.clone());
         let named = async move {
             let _presence = presence;
             // A task owns what it captured: nobody sees state that its panic left half changed.
             if let Err(panic) = AssertUnwindSafe(task).catch_unwind().await {
                 tracing::error!(task = name, panic = panic_text(panic.as_ref()), "task panicked");
+                broken.get_or_init(|| name);
+                is_broken.cancel();
             }
         };
         #[expect(
@@ -56,6 +70,13 @@ impl Tasks {
             reason = "the one place that spawns: the task is named and tracked"
         )]
         drop(tokio::spawn(self.tracker.track_future(named)));
+    }
+
+    /// Waits until some task has panicked. Whoever runs the process selects on it: a service without its relay looks
+    /// well and is not.
+    pub async fn panicked(&self) -> TaskPanicked {
+        self.is_broken.cancelled().await;
+        TaskPanicked { name: self.broken.get().copied().unwrap_or_default() }
     }
 
     /// Names of the tasks that run now, sorted.
@@ -144,6 +165,8 @@ mod tests {
         let token = tasks.token();
         tasks.spawn("broken", async { panic!("boom") });
         tasks.spawn("whole", async move { token.cancelled().await });
+        assert_eq!(tasks.panicked().await, TaskPanicked { name: "broken" });
+        assert_eq!(tasks.running(), ["whole"]);
         assert_eq!(tasks.stop(Duration::from_secs(60)).await, Ok(()));
     }
 }

@@ -18,6 +18,10 @@ pub struct Config {
     #[arg(long, env = "ARENA_SIMULATE_ANALYTICS", default_value = "http://127.0.0.1:9004")]
     pub analytics: Uri,
 
+    /// Address of the socket-gateway: ws://host:port/ws.
+    #[arg(long, env = "ARENA_SIMULATE_SOCKET_URL", default_value = "ws://127.0.0.1:8002/ws")]
+    pub socket_url: String,
+
     /// How busy the players are: slow ×0.5, normal ×1, stress ×5, tournament ×10 of 100 log-ins, 20 match
     /// starts and 10 purchases a minute, by the hour of the day (UTC): 18–23 ×2, 0–6 ×0.3, 12–14 ×1.5. --rate
     /// replaces it.
@@ -55,6 +59,13 @@ pub struct Config {
     #[arg(long, env = "ARENA_SIMULATE_MISTAKES", default_value_t = 1,
           value_parser = clap::value_parser!(u8).range(0..=45))]
     pub mistakes: u8,
+
+    /// Players with a socket, 0 to 10000: they sit in rooms of about eight, talk and listen, and every fifth follows the
+    /// live feed. Together they say 120 messages a minute, times what the mode and the hour say; with --rate, a
+    /// twentieth of it, but never more than 10 a second each.
+    #[arg(long, env = "ARENA_SIMULATE_SOCKET_PLAYERS", default_value_t = 20,
+          value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    pub socket_players: u32,
 
     /// Send a heartbeat for each open match every 10 s.
     #[arg(long, env = "ARENA_SIMULATE_HEARTBEATS")]
@@ -99,6 +110,14 @@ impl Config {
         match self.rate {
             Some(rate) => base.at_rate(rate),
             None => base.times(self.mode.factor()),
+        }
+    }
+
+    /// Messages a second that the socket players say in all, before the hour of the day.
+    pub(crate) fn messages_per_second(&self) -> f64 {
+        match self.rate {
+            Some(rate) => (rate / 20.0).min(10.0 * f64::from(self.socket_players)),
+            None => 2.0 * self.mode.factor(),
         }
     }
 
@@ -160,6 +179,14 @@ mod tests {
     fn a_rate_counts_all_operations_and_replaces_the_mode() {
         let mix = parse(&["--mode", "stress", "--rate", "2000"]).unwrap().mix();
         assert!((mix.operations_per_second() - 2000.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn talk_follows_the_mode_or_the_rate() {
+        let talk = |arguments: &[&str]| parse(arguments).unwrap().messages_per_second();
+        assert_eq!(talk(&["--mode", "stress"]), 10.0);
+        assert_eq!(talk(&["--rate", "2000"]), 100.0);
+        assert_eq!(talk(&["--rate", "2000", "--socket-players", "5"]), 50.0);
     }
 
     #[test]

@@ -1,11 +1,10 @@
-//! Players from outside: open-loop traffic over HTTP, and honest books of it. [`run`] plays the traffic that
-//! a [`Config`] describes; with `check` it then compares the growth of the platform's totals with its own
-//! ground truth.
+//! Players from outside: open-loop traffic over HTTP, talk over sockets, and honest books of both. [`run()`] plays the
+//! traffic that a [`Config`] describes; with `check` it then compares the growth of the platform's totals with its own
+//! ground truth, and every listener's history with the room's.
 //!
-//! It knows the platform through its public interfaces only: HTTP of the gateway, and `GetTotals` of
-//! analytics.
+//! It knows the platform through its public interfaces only, and those through the client only.
 
-mod api;
+mod chat;
 mod check;
 mod config;
 mod mix;
@@ -23,5 +22,5 @@ mod truth;
 pub use config::Config;
 pub use mix::Mode;
 pub use run::{Outcome, run};
-pub use summary::{CheckResult, OperationSummary, ProblemSummary, Summary};
+pub use summary::{ChatSummary, CheckResult, OperationSummary, ProblemSummary, Summary};
 pub use truth::{Comparison, Row};

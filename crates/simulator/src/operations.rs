@@ -8,10 +8,12 @@ use std::sync::mpsc::Sender;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use battlearena_proto::{ErrorKind, MatchType, TransactionStatus};
+use battlearena_client::calls::Page;
+use battlearena_client::{Call, Delivery, Error, Gateway, calls};
+use battlearena_proto::{ErrorKind, MatchId, MatchStatus, MatchType, PlayerId, TransactionStatus};
+use serde::de::DeserializeOwned;
 use tracing::instrument;
 
-use crate::api::{Api, Delivery};
 use crate::plan::{Action, Item, MatchPlan, Mistake, Read};
 use crate::report::{Finished, Operation, Problem, Report};
 use crate::totals::Stage;
@@ -19,10 +21,13 @@ use crate::truth::Truth;
 use judge::{Verdict, judge, judge_refusal};
 use requests::Requests;
 
+/// What players look at of a list.
+const PAGE: Page = Page { limit: 10, before: None };
+
 /// A match of ours that is being played.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct OpenMatch {
-    pub(crate) match_id: i64,
+    pub(crate) match_id: MatchId,
     pub(crate) plan: MatchPlan,
     pub(crate) began: Instant,
 }
@@ -30,7 +35,7 @@ pub(crate) struct OpenMatch {
 /// Everything that operations share.
 #[derive(Debug)]
 pub(crate) struct Players {
-    api: Api,
+    gateway: Gateway,
     requests: Requests,
     truth: Mutex<Truth>,
     report: Mutex<Report>,
@@ -40,9 +45,14 @@ pub(crate) struct Players {
 
 impl Players {
     /// Players whose matches are announced to `began`.
-    pub(crate) fn new(api: Api, report: Report, began: Sender<OpenMatch>) -> Self {
+    pub(crate) fn new(gateway: Gateway, report: Report, began: Sender<OpenMatch>) -> Self {
         let (truth, report) = (Mutex::default(), Mutex::new(report));
-        Self { api, requests: Requests::new(), truth, report, began }
+        Self { gateway, requests: Requests::new(), truth, report, began }
+    }
+
+    /// The way to the platform.
+    pub(crate) fn gateway(&self) -> &Gateway {
+        &self.gateway
     }
 
     /// What is known to have happened so far.
@@ -103,8 +113,8 @@ impl Players {
     /// # Errors
     /// What came instead of the answer.
     pub(crate) async fn total_players(&self) -> Result<i64, String> {
-        let delivery = self.api.deliver(self.requests.total_players()).await;
-        match judge(&delivery, judge::total_players) {
+        let delivery = self.gateway.deliver(calls::player_stats()).await;
+        match judge(&delivery, |stats| Ok(stats.total_players)) {
             Verdict::Applied(total) => Ok(total),
             Verdict::NotApplied(problem) | Verdict::Unknown(problem) => Err(problem.example),
         }
@@ -112,10 +122,10 @@ impl Players {
 
     /// Registers one player and returns its id when it was confirmed.
     #[instrument(skip_all)]
-    pub(crate) async fn simulate_registration(&self) -> Option<i64> {
+    pub(crate) async fn simulate_registration(&self) -> Option<PlayerId> {
         let due = Instant::now();
-        let delivery = self.api.deliver(self.requests.register()).await;
-        let verdict = judge(&delivery, judge::player_id);
+        let delivery = self.gateway.deliver(self.requests.register()).await;
+        let verdict = judge(&delivery, |registered| Ok(registered.player_id));
         match &verdict {
             Verdict::Applied(_) => self.truth().registered(),
             Verdict::Unknown(_) => self.truth().maybe_registered(),
@@ -125,14 +135,16 @@ impl Players {
     }
 
     #[instrument(skip_all)]
-    async fn simulate_player_login(&self, player_id: i64, due: Instant) {
-        let delivery = self.api.deliver(self.requests.log_in(player_id)).await;
-        let verdict = judge(&delivery, |answer| judge::same_player(answer, player_id));
+    async fn simulate_player_login(&self, player_id: PlayerId, due: Instant) {
+        let delivery = self.gateway.deliver(calls::log_in(player_id)).await;
+        let verdict = judge(&delivery, judge::logged_in(player_id));
         let mut maybe = delivery.lost;
         match &verdict {
             Verdict::Applied(()) => self.truth().logged_in(),
             // An answer that cannot be understood is not among the lost ones.
-            Verdict::Unknown(_) => maybe += u32::from(delivery.result.is_ok()),
+            Verdict::Unknown(_) => {
+                maybe += u32::from(!matches!(delivery.result, Err(Error::Unanswered { .. })));
+            }
             Verdict::NotApplied(_) => {}
         }
         self.truth().maybe_logged_in(maybe);
@@ -141,7 +153,7 @@ impl Players {
 
     #[instrument(skip_all)]
     async fn simulate_match_start(&self, plan: MatchPlan, due: Instant) {
-        let delivery = self.api.deliver(self.requests.start_match(&plan)).await;
+        let delivery = self.gateway.deliver(requests::start_match(&plan)).await;
         let verdict = judge(&delivery, judge::started_match);
         match &verdict {
             Verdict::Applied(_) => self.truth().reached(plan.match_type, Stage::Started),
@@ -156,16 +168,16 @@ impl Players {
 
     #[instrument(skip_all)]
     async fn simulate_match_completion(&self, open: &OpenMatch, due: Instant, operation: Operation) {
-        let delivery = self.api.deliver(self.requests.complete_match(open)).await;
-        let verdict = judge(&delivery, |answer| judge::status(answer, "completed"));
+        let delivery = self.gateway.deliver(requests::complete_match(open)).await;
+        let verdict = judge(&delivery, |answer| judge::has_status(answer.status, MatchStatus::Completed));
         self.book_end(open.plan.match_type, Stage::Completed, &verdict);
         self.book(operation, due, &delivery, verdict);
     }
 
     #[instrument(skip_all)]
     async fn simulate_match_crash(&self, open: &OpenMatch, due: Instant, operation: Operation) {
-        let delivery = self.api.deliver(self.requests.crash_match(open.match_id)).await;
-        let verdict = judge(&delivery, |answer| judge::status(answer, "crashed"));
+        let delivery = self.gateway.deliver(requests::crash_match(open.match_id)).await;
+        let verdict = judge(&delivery, |answer| judge::has_status(answer.status, MatchStatus::Crashed));
         self.book_end(open.plan.match_type, Stage::Crashed, &verdict);
         self.book(operation, due, &delivery, verdict);
     }
@@ -182,63 +194,97 @@ impl Players {
     /// conflict is fine: the match may have ended while it was on its way. One that the platform ended shows
     /// at its own end.
     #[instrument(skip_all)]
-    pub(crate) async fn simulate_heartbeat(&self, match_id: i64, due: Instant) {
-        let delivery = self.api.deliver(self.requests.heartbeat(match_id)).await;
+    pub(crate) async fn simulate_heartbeat(&self, match_id: MatchId, due: Instant) {
+        let delivery = self.gateway.deliver(calls::heartbeat(match_id)).await;
         let verdict = match judge_refusal(&delivery, ErrorKind::Conflict) {
             Verdict::Applied(()) => Verdict::Applied(()),
-            Verdict::NotApplied(_) | Verdict::Unknown(_) => judge(&delivery, judge::nothing),
+            Verdict::NotApplied(_) | Verdict::Unknown(_) => judge(&delivery, judge::anything),
         };
         self.book(Operation::Heartbeat, due, &delivery, verdict);
     }
 
     #[instrument(skip_all)]
-    async fn simulate_transaction(&self, player_id: i64, item: &'static Item, due: Instant) {
-        let delivery = self.api.deliver(self.requests.purchase(player_id, item)).await;
+    async fn simulate_transaction(&self, player_id: PlayerId, item: &'static Item, due: Instant) {
+        let delivery = self.gateway.deliver(requests::purchase(player_id, item)).await;
         let verdict = judge(&delivery, judge::purchase_status);
         match &verdict {
             Verdict::Applied(status) => self.truth().purchased(item.item_type, *status, item.price_cents),
             Verdict::Unknown(_) => self.truth().maybe_purchased(item.item_type, item.price_cents),
             Verdict::NotApplied(_) => {}
         }
-        self.book::<TransactionStatus>(Operation::Purchase, due, &delivery, verdict);
+        self.book::<_, TransactionStatus>(Operation::Purchase, due, &delivery, verdict);
     }
 
     #[instrument(skip_all)]
     async fn simulate_read(&self, read: Read, due: Instant) {
-        let delivery = self.api.deliver(self.requests.read(read)).await;
-        let (operation, verdict) = match read {
+        use judge::anything;
+        match read {
             Read::Player(id) => {
-                (Operation::GetPlayer, judge(&delivery, |answer| judge::same_player(answer, id)))
+                self.ask(Operation::GetPlayer, calls::player(id), judge::profile_of(id), due).await;
             }
-            Read::Rank(_) => (Operation::GetRank, judge(&delivery, judge::any_json)),
-            Read::PlayerMatches(_) => (Operation::ListMatches, judge(&delivery, judge::any_json)),
-            Read::Leaderboard => (Operation::GetLeaderboard, judge(&delivery, judge::any_json)),
-            Read::PlayerStats | Read::MatchStats | Read::RevenueStats => {
-                (Operation::GetStats, judge(&delivery, judge::any_json))
+            Read::Rank(id) => self.ask(Operation::GetRank, calls::player_rank(id), anything, due).await,
+            Read::PlayerMatches(id) => {
+                let call = calls::player_matches(id, PAGE);
+                self.ask(Operation::ListMatches, call, anything, due).await;
             }
-        };
+            Read::Leaderboard => {
+                self.ask(Operation::GetLeaderboard, calls::leaderboard(PAGE.limit), anything, due).await;
+            }
+            Read::PlayerStats => self.ask(Operation::GetStats, calls::player_stats(), anything, due).await,
+            Read::MatchStats => self.ask(Operation::GetStats, calls::match_stats(), anything, due).await,
+            Read::RevenueStats => self.ask(Operation::GetStats, calls::revenue_stats(), anything, due).await,
+        }
+    }
+
+    async fn ask<A: DeserializeOwned>(
+        &self,
+        operation: Operation,
+        call: Call<A>,
+        check: impl FnOnce(&A) -> Result<(), String>,
+        due: Instant,
+    ) {
+        let delivery = self.gateway.deliver(call.once()).await;
+        let verdict = judge(&delivery, check);
         self.book(operation, due, &delivery, verdict);
     }
 
     /// Does something wrong, and expects to be refused for it.
     #[instrument(skip_all)]
     async fn simulate_mistake(&self, mistake: Mistake, due: Instant) {
-        let delivery = self.api.deliver(self.requests.mistake(mistake)).await;
         let (operation, expected) = match mistake {
             Mistake::UnknownPlayer => (Operation::UnknownPlayer, ErrorKind::NotFound),
             Mistake::MalformedBody => (Operation::MalformedBody, ErrorKind::Malformed),
             Mistake::UnknownMatch => (Operation::UnknownMatch, ErrorKind::NotFound),
         };
+        match mistake {
+            Mistake::UnknownPlayer => {
+                self.blunder(operation, requests::unknown_player(), expected, due).await
+            }
+            Mistake::MalformedBody => {
+                self.blunder(operation, requests::malformed_body(), expected, due).await
+            }
+            Mistake::UnknownMatch => self.blunder(operation, requests::unknown_match(), expected, due).await,
+        }
+    }
+
+    async fn blunder<A: DeserializeOwned>(
+        &self,
+        operation: Operation,
+        call: Call<A>,
+        expected: ErrorKind,
+        due: Instant,
+    ) {
+        let delivery = self.gateway.deliver(call).await;
         let verdict = judge_refusal(&delivery, expected);
         self.book(operation, due, &delivery, verdict);
     }
 
     /// Reports a finished operation; returns what the answer said when it was the expected one.
-    fn book<T>(
+    fn book<A, T>(
         &self,
         operation: Operation,
         due: Instant,
-        delivery: &Delivery,
+        delivery: &Delivery<A>,
         verdict: Verdict<T>,
     ) -> Option<T> {
         let unknown = matches!(verdict, Verdict::Unknown(_));

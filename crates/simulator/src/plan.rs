@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 
-use battlearena_proto::{ItemType, MatchType};
+use battlearena_client::calls::ParticipantStats;
+use battlearena_proto::{ItemType, MatchType, PlayerId};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -53,9 +54,9 @@ pub(crate) struct Arrival {
 /// What a player does.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Action {
-    LogIn { player_id: i64 },
+    LogIn { player_id: PlayerId },
     StartMatch(MatchPlan),
-    Purchase { player_id: i64, item: &'static Item },
+    Purchase { player_id: PlayerId, item: &'static Item },
     Read(Read),
     Mistake(Mistake),
 }
@@ -75,34 +76,25 @@ pub(crate) struct MatchPlan {
 /// Who plays: 2 to [`MOST_PLAYERS`] distinct players, kept in place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Roster {
-    ids: [i64; MOST_PLAYERS],
+    ids: [PlayerId; MOST_PLAYERS],
     len: usize,
 }
 
 impl Roster {
-    pub(crate) fn ids(&self) -> &[i64] {
+    pub(crate) fn ids(&self) -> &[PlayerId] {
         &self.ids[..self.len]
     }
 }
 
-/// One player's result.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct PlayerResult {
-    pub(crate) player_id: i64,
-    pub(crate) score: i64,
-    pub(crate) kills: i32,
-    pub(crate) deaths: i32,
-}
-
 impl MatchPlan {
     /// Each participant's result, the winner (the best score) first.
-    pub(crate) fn results(&self) -> Vec<PlayerResult> {
+    pub(crate) fn results(&self) -> Vec<ParticipantStats> {
         let mut random = ChaCha8Rng::seed_from_u64(self.seed);
         let mut results: Vec<_> = self
             .roster
             .ids()
             .iter()
-            .map(|&player_id| PlayerResult {
+            .map(|&player_id| ParticipantStats {
                 player_id,
                 score: random.random_range(100..=5000),
                 kills: random.random_range(0..=30),
@@ -117,9 +109,9 @@ impl MatchPlan {
 /// A question that changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Read {
-    Player(i64),
-    Rank(i64),
-    PlayerMatches(i64),
+    Player(PlayerId),
+    Rank(PlayerId),
+    PlayerMatches(PlayerId),
     Leaderboard,
     PlayerStats,
     MatchStats,
@@ -183,11 +175,11 @@ impl Plan {
         let Mix { log_ins, match_starts, purchases, reads, mistakes: _ } = self.mix;
         let drawn = self.kinds.random::<f64>() * self.mix.arrivals_per_second();
         if drawn < log_ins {
-            Action::LogIn { player_id: self.log_ins.random_range(1..=self.players) }
+            Action::LogIn { player_id: PlayerId(self.log_ins.random_range(1..=self.players)) }
         } else if drawn < log_ins + match_starts {
             Action::StartMatch(self.a_match())
         } else if drawn < log_ins + match_starts + purchases {
-            let player_id = self.purchases.random_range(1..=self.players);
+            let player_id = PlayerId(self.purchases.random_range(1..=self.players));
             Action::Purchase { player_id, item: &ITEMS[self.purchases.random_range(0..ITEMS.len())] }
         } else if drawn < log_ins + match_starts + purchases + reads {
             Action::Read(self.read())
@@ -203,9 +195,9 @@ impl Plan {
             MatchType::Solo => 2,
             MatchType::Team | MatchType::Tournament => random.random_range(4..=MOST_PLAYERS),
         };
-        let mut roster = Roster { ids: [0; MOST_PLAYERS], len: 0 };
+        let mut roster = Roster { ids: [PlayerId(0); MOST_PLAYERS], len: 0 };
         while roster.len < size {
-            let player_id = random.random_range(1..=self.players);
+            let player_id = PlayerId(random.random_range(1..=self.players));
             if !roster.ids().contains(&player_id) {
                 roster.ids[roster.len] = player_id;
                 roster.len += 1;
@@ -222,7 +214,7 @@ impl Plan {
     }
 
     fn read(&mut self) -> Read {
-        let player_id = self.reads.random_range(1..=self.players);
+        let player_id = PlayerId(self.reads.random_range(1..=self.players));
         match self.reads.random_range(0..10) {
             0..4 => Read::Player(player_id),
             4 => Read::Rank(player_id),
@@ -317,7 +309,7 @@ mod tests {
             let ids = plan.roster.ids();
             let sizes = if plan.match_type == MatchType::Solo { 2..=2 } else { 4..=10 };
             assert!(sizes.contains(&ids.len()), "{plan:?}");
-            assert!(ids.iter().all(|id| (1..=1000).contains(id)), "{plan:?}");
+            assert!(ids.iter().all(|id| (1..=1000).contains(&id.get())), "{plan:?}");
             assert!(ids.iter().enumerate().all(|(at, id)| !ids[..at].contains(id)), "{plan:?}");
             assert!((5_000..=30_000).contains(&plan.length.as_millis()), "{plan:?}");
             let results = plan.results();

@@ -30,6 +30,9 @@ pub(crate) enum Operation {
     UnknownPlayer,
     MalformedBody,
     UnknownMatch,
+    BadRoom,
+    EnterRoom,
+    ChatMessage,
 }
 
 impl Operation {
@@ -51,7 +54,15 @@ impl Operation {
             Self::UnknownPlayer => "mistake: unknown player",
             Self::MalformedBody => "mistake: malformed body",
             Self::UnknownMatch => "mistake: unknown match",
+            Self::BadRoom => "mistake: bad room",
+            Self::EnterRoom => "enter room",
+            Self::ChatMessage => "chat message",
         }
+    }
+
+    /// Whether it goes over a socket. Those have a plan and a rate of their own.
+    fn is_by_socket(self) -> bool {
+        matches!(self, Self::BadRoom | Self::EnterRoom | Self::ChatMessage)
     }
 }
 
@@ -132,9 +143,10 @@ impl Report {
         }
     }
 
-    /// Operations that came to an end.
+    /// Operations that came to an end, but for those of sockets.
     pub(crate) fn finished(&self) -> u64 {
-        self.tallies.values().map(|tally| tally.count).sum()
+        let by_http = self.tallies.iter().filter(|(operation, _)| !operation.is_by_socket());
+        by_http.map(|(_, tally)| tally.count).sum()
     }
 
     /// Answers that were not the expected ones, and operations that were given up.

@@ -6,13 +6,14 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
+use battlearena_client::{Gateway, Retry};
 use battlearena_proto::TransactionStatus;
 use futures::{StreamExt, stream};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::api::Api;
+use crate::chat::{Chat, ChatPlan};
 use crate::check::Check;
 use crate::config::Config;
 use crate::operations::{OpenMatch, Players};
@@ -41,12 +42,12 @@ impl Outcome {
 }
 
 /// Plays traffic until the duration is over or `stop` is cancelled, ends its own matches, checks when asked
-/// to, and prints a summary to standard output. After a stop it still takes up to twice the time to give up,
-/// one attempt, and the time for the log to settle.
+/// to, and prints a summary to standard output. After a stop it still takes up to four times the time to give
+/// up (operations, matches, messages, listeners), one attempt, and the time for the log to settle.
 ///
 /// # Errors
-/// The platform does not answer before the traffic begins, or analytics not after it, or the summary cannot
-/// be written. A check that does not hold is no error, but an [`Outcome`].
+/// The platform does not answer before the traffic begins, or analytics or the rooms' histories not after it, or
+/// the summary cannot be written. A check that does not hold is no error, but an [`Outcome`].
 pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<Outcome> {
     let progress = Progress::new();
     let check = if config.check {
@@ -57,7 +58,9 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<Outc
         None
     };
     let (sender, began) = channel();
-    let players = Arc::new(Players::new(Api::new(&config)?, Report::new()?, sender));
+    let retry = Retry { attempt: config.timeout, give_up: config.give_up };
+    let gateway = Gateway::new(&config.url, retry).context("the gateway's address")?;
+    let players = Arc::new(Players::new(gateway, Report::new()?, sender));
     let seeding = ensure_players(&players, config.players.into(), &stop);
     let population = progress
         .during(seeding, || format!("registering players: {} so far", players.report().finished()))
@@ -69,15 +72,16 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<Outc
     );
 
     let seed = config.seed.unwrap_or_else(rand::random);
-    let played =
-        play(&config, Plan::new(seed, config.mix(), population), &players, began, &stop, &progress).await?;
+    let mut chat = open_chat(&config, seed, population, &players, &stop, &progress).await?;
+    let plan = Plan::new(seed, config.mix(), population);
+    let played = play(&config, plan, (&players, &mut chat), began, &stop, &progress).await?;
 
     let check = match check {
-        Some(check) => Some(finish_check(&config, &check, &players, &progress).await?),
+        Some(check) => Some(finish_check(&config, &check, (&players, &chat), &progress).await?),
         None => None,
     };
     drop(progress);
-    let summary = summarise(&config, seed, population, &players, &played, check);
+    let summary = summarise(&config, seed, population, (&players, &chat), &played, check);
     print(&summary, config.json).context("writing the summary")?;
     Ok(Outcome { summary })
 }
@@ -89,10 +93,26 @@ struct Traffic {
     achieved: u64,
 }
 
+/// Opens the sockets and waits until everybody is in, or until told to stop.
+async fn open_chat(
+    config: &Config,
+    seed: u64,
+    population: i64,
+    players: &Arc<Players>,
+    stop: &CancellationToken,
+    progress: &Progress,
+) -> anyhow::Result<Chat> {
+    let plan = ChatPlan::new(seed, config.socket_players as usize, config.messages_per_second());
+    let chat = Chat::open(config, plan, population, players);
+    let entered = stop.run_until_cancelled(chat.entered(config.give_up));
+    progress.during(entered, || "players enter their rooms").await.transpose()?;
+    Ok(chat)
+}
+
 async fn play(
     config: &Config,
     plan: Plan,
-    players: &Arc<Players>,
+    (players, chat): (&Arc<Players>, &mut Chat),
     began: Receiver<OpenMatch>,
     stop: &CancellationToken,
     progress: &Progress,
@@ -122,10 +142,14 @@ async fn play(
     if let Some(duration) = config.duration {
         progress.measure(duration);
     }
-    let mut played = progress
-        .during(tokio::task::spawn_blocking(move || schedule.play(stage, lag_micros)), &status)
-        .await
-        .context("the schedule ended unexpectedly")?;
+    let silence = CancellationToken::new();
+    let operations = async {
+        let _silence_after = silence.clone().drop_guard();
+        tokio::task::spawn_blocking(move || schedule.play(stage, lag_micros)).await
+    };
+    let both = futures::future::join(operations, chat.talk(config.follows_the_hour(), &silence));
+    let (played, ()) = progress.during(both, &status).await;
+    let mut played = played.context("the schedule ended unexpectedly")?;
     let achieved = players.report().finished() - before;
     under_way.close();
     progress.during(under_way.wait(), &status).await;
@@ -133,6 +157,7 @@ async fn play(
     let mut open = std::mem::take(&mut played.open);
     open.extend(played.began.try_iter());
     progress.during(end_matches(config, players, open), || "ending the matches that are still played").await;
+    progress.during(chat.settle(config.give_up), || "waiting for the last messages").await;
     Ok(Traffic { played, achieved })
 }
 
@@ -153,11 +178,13 @@ async fn end_matches(config: &Config, players: &Players, open: Vec<OpenMatch>) {
 async fn finish_check(
     config: &Config,
     check: &Check,
-    players: &Players,
+    (players, chat): (&Players, &Chat),
     progress: &Progress,
 ) -> anyhow::Result<CheckResult> {
     let truth = players.truth().clone();
     let totals = progress.during(check.finish(&truth), || "waiting for the log to settle").await?;
+    let rooms = progress.during(chat.check(players.gateway()), || "reading what was said").await?;
+    let totals = totals.with(rooms);
     let errors = players.report().errors();
     let held = totals.holds() && (config.allow_errors || errors == 0);
     Ok(CheckResult { held, errors, foreign_matches: check.foreign_matches(), totals })
@@ -167,7 +194,7 @@ fn summarise(
     config: &Config,
     seed: u64,
     population: i64,
-    players: &Players,
+    (players, chat): (&Players, &Chat),
     traffic: &Traffic,
     check: Option<CheckResult>,
 ) -> Summary {
@@ -188,6 +215,7 @@ fn summarise(
         schedule_lag_p99_ms: millis(played.lag_micros.value_at_quantile(0.99)),
         purchases_completed: truth.purchases(TransactionStatus::Completed),
         purchases_failed: truth.purchases(TransactionStatus::Failed),
+        chat: chat.summary(),
         operations: operations(&report),
         problems: problems(&report),
         check,

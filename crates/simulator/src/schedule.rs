@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant, SystemTime};
 
+use battlearena_proto::MatchId;
 use hdrhistogram::Histogram;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -124,12 +125,17 @@ impl Schedule {
     }
 
     fn hour_factor(&self) -> f64 {
-        if !self.follows_the_hour {
-            return 1.0;
-        }
-        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        hour_factor(hour_of_day(since_epoch))
+        hour_factor_now(self.follows_the_hour)
     }
+}
+
+/// What the hour multiplies rates with, if it does.
+pub(crate) fn hour_factor_now(follows_the_hour: bool) -> f64 {
+    if !follows_the_hour {
+        return 1.0;
+    }
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    hour_factor(hour_of_day(since_epoch))
 }
 
 /// Sends operations on their way and counts them.
@@ -180,7 +186,7 @@ struct Item {
 #[derive(Debug)]
 enum What {
     End(OpenMatch),
-    Heartbeat { match_id: i64, until: Instant },
+    Heartbeat { match_id: MatchId, until: Instant },
 }
 
 impl Ord for Item {
@@ -207,7 +213,7 @@ fn pop_due(agenda: &mut BinaryHeap<Item>, until: Instant) -> Option<Item> {
     if agenda.peek()?.due <= until { agenda.pop() } else { None }
 }
 
-fn note_heartbeat(agenda: &mut BinaryHeap<Item>, match_id: i64, due: Instant, until: Instant) {
+fn note_heartbeat(agenda: &mut BinaryHeap<Item>, match_id: MatchId, due: Instant, until: Instant) {
     if due < until {
         agenda.push(Item { due, what: What::Heartbeat { match_id, until } });
     }
@@ -223,9 +229,14 @@ mod tests {
         let second = Duration::from_secs(1);
         let mut agenda = BinaryHeap::new();
         for seconds in [30, 5, 20] {
-            note_heartbeat(&mut agenda, seconds.into(), start + second * seconds, start + second * 60);
+            note_heartbeat(
+                &mut agenda,
+                MatchId(seconds.into()),
+                start + second * seconds,
+                start + second * 60,
+            );
         }
-        note_heartbeat(&mut agenda, 60, start + second * 60, start + second * 60);
+        note_heartbeat(&mut agenda, MatchId(60), start + second * 60, start + second * 60);
         assert!(pop_due(&mut agenda, start + second * 4).is_none());
         let due: Vec<_> = std::iter::from_fn(|| pop_due(&mut agenda, start + second * 25))
             .map(|item| item.due.duration_since(start).as_secs())

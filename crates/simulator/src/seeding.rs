@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use anyhow::anyhow;
+use battlearena_proto::PlayerId;
 use futures::{StreamExt, stream};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -39,7 +40,7 @@ pub(crate) async fn ensure_players(
         .take_until(stop.cancelled())
         .map(|_| players.simulate_registration())
         .buffer_unordered(CONCURRENCY)
-        .fold(existing, async |highest, id| highest.max(id.unwrap_or(0)))
+        .fold(existing, async |highest, id| highest.max(id.map_or(0, PlayerId::get)))
         .await;
     wait_until_known(players, highest, stop).await;
     Ok(highest)

@@ -36,12 +36,33 @@ pub struct Summary {
     pub purchases_completed: i64,
     /// Purchases that the platform declined.
     pub purchases_failed: i64,
+    /// What came of the sockets.
+    pub chat: ChatSummary,
     /// By operation.
     pub operations: Vec<OperationSummary>,
     /// Answers that were not the expected ones, grouped.
     pub problems: Vec<ProblemSummary>,
     /// What `--check` found.
     pub check: Option<CheckResult>,
+}
+
+/// What the socket players did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct ChatSummary {
+    /// Players with a socket.
+    pub players: usize,
+    /// Messages that were acknowledged.
+    pub acknowledged: u64,
+    /// Messages that listeners received.
+    pub delivered: u64,
+    /// Events of the platform that listeners received.
+    pub feed_events: u64,
+    /// Connections that were lost and replaced.
+    pub reconnects: u64,
+    /// Times that a listener was told to reload, because it had missed too much.
+    pub reloads: u64,
+    /// Messages that were due and not sent, because too many others were under way.
+    pub not_sent: u64,
 }
 
 /// One operation. Latencies are in milliseconds, from when it was due to its last answer.
@@ -169,6 +190,9 @@ impl fmt::Display for Summary {
             self.offered_per_second, self.achieved_per_second, self.schedule_lag_p99_ms
         )?;
         writeln!(f, "purchases: {} completed, {} declined", self.purchases_completed, self.purchases_failed)?;
+        if self.chat.players > 0 {
+            writeln!(f, "{}", self.chat)?;
+        }
         if self.not_sent > 0 {
             writeln!(f, "NOT SENT: {} operations, too many were under way", self.not_sent)?;
         }
@@ -180,6 +204,18 @@ impl fmt::Display for Summary {
             Some(check) => write!(f, "\n{check}"),
             None => Ok(()),
         }
+    }
+}
+
+impl fmt::Display for ChatSummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { players, acknowledged, delivered, feed_events, reconnects, reloads, not_sent } = self;
+        write!(
+            f,
+            "chat: {acknowledged} messages of {players} players, {delivered} deliveries, {feed_events} feed events, \
+             {reconnects} reconnects, {reloads} reloads"
+        )?;
+        if *not_sent > 0 { write!(f, ", {not_sent} NOT SENT") } else { Ok(()) }
     }
 }
 

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
+use battlearena_client::grpc;
 use battlearena_proto::analytics::{
     GetTotalsRequest, GetTotalsResponse, MatchTotal, TransactionTotal,
     analytics_service_client::AnalyticsServiceClient,
@@ -113,8 +114,7 @@ pub(crate) struct TotalsSource {
 impl TotalsSource {
     /// Connects with the first call.
     pub(crate) fn new(address: &Uri) -> Self {
-        let channel = Channel::builder(address.clone()).connect_timeout(DEADLINE).timeout(DEADLINE);
-        Self { client: AnalyticsServiceClient::new(channel.connect_lazy()) }
+        Self { client: grpc::analytics(address) }
     }
 
     /// Asks once.

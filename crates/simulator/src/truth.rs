@@ -139,7 +139,7 @@ pub struct Row {
 }
 
 impl Row {
-    fn new(name: String, interval: Interval, grown: i64) -> Self {
+    pub(crate) fn new(name: String, interval: Interval, grown: i64) -> Self {
         Self { name, at_least: interval.sure, at_most: interval.sure + interval.unknown, grown }
     }
 
@@ -165,6 +165,12 @@ impl Comparison {
     /// Whether every total grew as the truth allows.
     pub fn holds(&self) -> bool {
         self.rows.iter().all(Row::holds)
+    }
+
+    /// The same, with more to compare.
+    pub(crate) fn with(mut self, rows: Vec<Row>) -> Self {
+        self.rows.extend(rows);
+        self
     }
 
     /// Whether some total grew by more than the truth allows, which waiting does not cure.

@@ -100,10 +100,6 @@ impl Hub {
         lock(&self.sockets).values().cloned().collect()
     }
 
-    pub(crate) fn has_sockets(&self) -> bool {
-        !lock(&self.sockets).is_empty()
-    }
-
     /// A connection has said who plays.
     pub(crate) fn player_came(&self, player_id: i64) {
         let mut players = lock(&self.players);

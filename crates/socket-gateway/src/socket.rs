@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 pub(crate) use connection::Connection;
 pub(crate) use frame::{encode_text, ping_frame};
-pub(crate) use outbox::{Chunk, Outbox};
+pub(crate) use outbox::{Chunk, Fate, Outbox};
 pub(crate) use session::Session;
 
 use crate::domain::Refusal;
@@ -66,4 +66,10 @@ impl Socket {
     pub(crate) fn is_greeted(&self) -> bool {
         self.greeted.load(Ordering::Relaxed)
     }
+}
+
+/// What a connection would write, as texts: for tests.
+#[cfg(test)]
+pub(crate) fn written(socket: &Socket) -> Vec<String> {
+    outbox::texts(&socket.outbox)
 }

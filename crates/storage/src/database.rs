@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Row};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::session::{Target, measured};
 use crate::{DatabaseSettings, Session, Statement, StorageError};
@@ -321,9 +322,9 @@ impl Connect for DriveOn {
     {
         let config = config.clone();
         Box::pin(async move {
-            // Connecting on the main runtime registers the socket with its reactor.
+            // Connecting on the main runtime registers the socket with its reactor. Whoever gives up waiting ends it.
             let connecting = self.0.spawn(async move { config.connect(NoTls).await });
-            let (client, connection) = match connecting.await {
+            let (client, connection) = match AbortOnDropHandle::new(connecting).await {
                 Ok(result) => result?,
                 // The runtime is going down. The pool's bound ends this wait.
                 Err(_) => std::future::pending().await,

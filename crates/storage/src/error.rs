@@ -32,7 +32,10 @@ pub enum StorageError {
     /// The transaction lost against another one; the same transaction may succeed when tried again.
     #[error("the transaction conflicts with another one")]
     Serialization(#[source] tokio_postgres::Error),
-    /// Anything else: a mistake in a statement, a value that does not fit.
+    /// A value does not fit where the statement puts it.
+    #[error("the database refused a value")]
+    Data(#[source] tokio_postgres::Error),
+    /// Anything else: a mistake in a statement, a schema that is not the expected one.
     #[error("the database refused a statement")]
     Other(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
@@ -46,7 +49,7 @@ impl StorageError {
             Self::StatementTimeout(_) | Self::DeadlineExceeded => "timeout",
             Self::Constraint { .. } => "constraint",
             Self::Serialization(_) => "serialization",
-            Self::Other(_) => "other",
+            Self::Data(_) | Self::Other(_) => "other",
         }
     }
 
@@ -58,7 +61,7 @@ impl StorageError {
             | Self::StatementTimeout(_)
             | Self::DeadlineExceeded
             | Self::Serialization(_) => true,
-            Self::Constraint { .. } | Self::Other(_) => false,
+            Self::Constraint { .. } | Self::Data(_) | Self::Other(_) => false,
         }
     }
 
@@ -91,6 +94,10 @@ impl From<tokio_postgres::Error> for StorageError {
         }
         if *code == SqlState::T_R_SERIALIZATION_FAILURE || *code == SqlState::T_R_DEADLOCK_DETECTED {
             return Self::Serialization(error);
+        }
+        // Class 22: data exceptions.
+        if code.code().starts_with("22") {
+            return Self::Data(error);
         }
         // Class 08: connection exceptions; 53: out of resources; 57P: shutting down, starting up, terminated.
         let class = code.code();

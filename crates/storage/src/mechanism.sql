@@ -16,14 +16,16 @@ create table outbox (
 
 create index outbox_order on outbox (xid, seq);
 
--- Counts the lives of the outbox: transaction ids begin anew when a database is restored into a younger cluster.
+-- Counts the lives of the outbox: transaction ids begin anew when a database is restored into another cluster, which
+-- shows in the cluster's identity.
 create table outbox_incarnation (
-  only_row    boolean not null default true,
-  incarnation bigint  not null,
+  only_row          boolean not null default true,
+  incarnation       bigint  not null,
+  system_identifier bigint  not null,
   constraint outbox_incarnation_pkey primary key (only_row),
   constraint outbox_incarnation_only_row check (only_row)
 );
-insert into outbox_incarnation (incarnation) values (1);
+insert into outbox_incarnation (incarnation, system_identifier) select 1, system_identifier from pg_control_system();
 
 -- How far each consumer of this schema has applied the event log, changed in the transaction of the effect. A consumer
 -- that was asked to rebuild starts over.

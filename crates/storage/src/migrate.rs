@@ -121,12 +121,14 @@ pub async fn migrate(database_url: &str, migrators: &[Migrator]) -> Result<(), M
                 );
             }
         }
-        Ok(())
+        // The client, and with it the lock, is held until all is done.
+        let result = make_partitions(database_url, migrators).await;
+        drop(client);
+        result
     };
     // The connection ends when the work drops its client.
     let (result, _) = tokio::join!(work, connection);
-    result?;
-    make_partitions(database_url, migrators).await
+    result
 }
 
 async fn make_partitions(database_url: &str, migrators: &[Migrator]) -> Result<(), MigrateError> {

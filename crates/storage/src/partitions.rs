@@ -77,25 +77,36 @@ impl DailyTable {
             .collect())
     }
 
-    /// Drops a partition with its rows.
+    /// Drops a partition with its rows. Waits for readers that still look at it, for ten minutes at most, on a connection
+    /// of its own.
     ///
     /// # Errors
-    /// See [`StorageError`]. A partition that was detached and not dropped is found again by [`Self::expired`].
+    /// See [`StorageError`]. What was interrupted is taken up again by the next call.
     pub async fn drop_partition(
         self,
         database: &Database,
         partition: &Partition,
     ) -> Result<(), StorageError> {
-        let connection = database.connection().await?;
-        let session = connection.session();
         let Self { schema, table } = self;
         let name = &partition.name;
-        if self.is_attached(session, name).await? {
-            session
-                .define(&format!("alter table {schema}.{table} detach partition {name} concurrently"))
-                .await?;
+        let client = database.dedicated(|_| {}).await?;
+        client.batch_execute("set statement_timeout = '10min'").await?;
+        let state = client
+            .query_opt("select inhdetachpending from pg_inherits where inhrelid = to_regclass($1)", &[name])
+            .await?;
+        match state.map(|row| row.get::<_, bool>(0)) {
+            // Detached already.
+            None => {}
+            Some(false) => {
+                let detach = format!("alter table {schema}.{table} detach partition {name} concurrently");
+                client.batch_execute(&detach).await?;
+            }
+            Some(true) => {
+                let finalize = format!("alter table {schema}.{table} detach partition {name} finalize");
+                client.batch_execute(&finalize).await?;
+            }
         }
-        session.define(&format!("drop table {name}")).await
+        Ok(client.batch_execute(&format!("drop table {name}")).await?)
     }
 
     async fn make(self, session: Session<'_>, day: Date) -> Result<(), StorageError> {
@@ -132,34 +143,28 @@ impl DailyTable {
             })
             .collect())
     }
-
-    async fn is_attached(self, session: Session<'_>, name: &str) -> Result<bool, StorageError> {
-        static IS_ATTACHED: Statement = Statement::new(
-            "partition_is_attached",
-            "SELECT",
-            "pg_class",
-            "select relispartition from pg_class where oid = to_regclass($1)",
-        );
-        let row = session.query_opt(&IS_ATTACHED, &[&name]).await?;
-        Ok(row.is_some_and(|row| row.get(0)))
-    }
 }
 
 /// Keeps a schema's idempotency records, and the service's own daily tables, supplied with partitions, and drops
 /// idempotency records that are over. Runs hourly until told to stop; a failure is tried again within a minute.
 pub async fn keep(database: Database, schema: &'static str, own: &[DailyTable], stop: CancellationToken) {
+    // Whatever it is doing when it is told to stop is taken up again by the next run.
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = keep_forever(&database, schema, own) => {}
+    }
+}
+
+async fn keep_forever(database: &Database, schema: &'static str, own: &[DailyTable]) {
     loop {
-        let next = match keep_once(&database, schema, own, Timestamp::now()).await {
+        let next = match keep_once(database, schema, own, Timestamp::now()).await {
             Ok(()) => HOUR,
             Err(error) => {
                 tracing::warn!(schema, %error, "partitions are not kept");
                 MINUTE
             }
         };
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(next) => {}
-        }
+        tokio::time::sleep(next).await;
     }
 }
 

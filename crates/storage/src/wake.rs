@@ -35,6 +35,11 @@ impl Wake {
         self.tell_others.notify_one();
     }
 
+    /// Something was committed that this process knows of: only the other replicas are woken.
+    pub fn wake_others(&self) {
+        self.tell_others.notify_one();
+    }
+
     /// Waits for a wake-up since the last call, at most for `at_most`. One task may wait at a time.
     pub async fn wait(&self, at_most: Duration) {
         let _woken = tokio::time::timeout(at_most, self.local.notified()).await;
@@ -42,22 +47,21 @@ impl Wake {
 
     /// Passes wake-ups on between the replicas until told to stop. Lost connections are opened again.
     pub async fn carry(self, database: Database, stop: CancellationToken) {
-        while !stop.is_cancelled() {
-            if let Err(error) = self.listen_and_tell(&database, &stop).await {
-                tracing::debug!(channel = self.channel, %error, "wake-ups are not carried");
+        let carrying = async {
+            loop {
+                if let Err(error) = self.listen_and_tell(&database).await {
+                    tracing::debug!(channel = self.channel, %error, "wake-ups are not carried");
+                }
+                tokio::time::sleep(Duration::from_secs(1)).await;
             }
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = tokio::time::sleep(Duration::from_secs(1)) => {}
-            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = carrying => {}
         }
     }
 
-    async fn listen_and_tell(
-        &self,
-        database: &Database,
-        stop: &CancellationToken,
-    ) -> Result<(), StorageError> {
+    async fn listen_and_tell(&self, database: &Database) -> Result<(), StorageError> {
         let local = self.local.clone();
         let own_process = Arc::new(AtomicI32::new(0));
         let from_others = own_process.clone();
@@ -77,7 +81,6 @@ impl Wake {
         self.local.notify_one();
         while !client.is_closed() {
             tokio::select! {
-                () = stop.cancelled() => return Ok(()),
                 () = self.tell_others.notified() => {}
                 () = tokio::time::sleep(Duration::from_secs(5)) => continue,
             }

@@ -68,9 +68,15 @@ impl Handle {
         }
     }
 
-    /// Begins an execution: its time runs from here. `text` is the statement with placeholders, never with values.
+    /// Begins an execution: its time runs from here. `text` is the statement with placeholders, never with values. Its
+    /// span is a part of the current one; without one there is none: a probe or a poll is no trace of its own.
     pub fn start(&self, text: &'static str, table: &'static str) -> Timer<'_> {
-        let span = tracing::info_span!(
+        let span = if Span::current().is_disabled() { Span::none() } else { self.span(text, table) };
+        Timer { handle: self, span, began: Instant::now(), outcome: &self.cancelled }
+    }
+
+    fn span(&self, text: &'static str, table: &'static str) -> Span {
+        tracing::info_span!(
             "sql",
             otel.name = format!("{} {table}", self.query_type.to_ascii_uppercase()),
             otel.kind = "client",
@@ -80,8 +86,7 @@ impl Handle {
             db.collection.name = table,
             db.query.text = text,
             "error.type" = Empty,
-        );
-        Timer { handle: self, span, began: Instant::now(), outcome: &self.cancelled }
+        )
     }
 }
 
@@ -227,8 +232,9 @@ mod tests {
     fn the_span_says_what_was_done() {
         let spans = Spans::record();
         let handle = Handle::new("select", "test_span");
-        handle.start("select $1", "players").failed("timeout");
-        let [span] = spans.finished().try_into().unwrap();
+        tracing::info_span!("use case").in_scope(|| handle.start("select $1", "players").failed("timeout"));
+        let [span, parent] = spans.finished().try_into().unwrap();
+        assert_eq!(span.parent_span_id, parent.span_context.span_id());
         assert_eq!(span.name, "SELECT players");
         for (name, value) in [
             ("db.system.name", "postgresql"),
@@ -240,5 +246,13 @@ mod tests {
             assert_eq!(attribute(&span, name).as_deref(), Some(value), "{name}");
         }
         assert!(matches!(span.status, opentelemetry::trace::Status::Error { .. }));
+    }
+
+    #[test]
+    fn a_statement_on_its_own_is_no_trace() {
+        let spans = Spans::record();
+        Handle::new("select", "test_probe").start("select 1", "players").ok();
+        assert!(spans.finished().is_empty());
+        assert_eq!(count("test_probe", "ok"), Some(1.0), "it is measured all the same");
     }
 }

@@ -11,11 +11,13 @@ pub(crate) struct Activity {
     counts: Box<[u32]>,
     /// The newest second that the ring has room for; older ones than a day before it are forgotten.
     newest: i64,
+    /// All that the ring remembers.
+    all: u64,
 }
 
 impl Activity {
     pub(crate) fn new() -> Self {
-        Self { counts: vec![0; DAY as usize].into_boxed_slice(), newest: 0 }
+        Self { counts: vec![0; DAY as usize].into_boxed_slice(), newest: 0, all: 0 }
     }
 
     /// Moves something from the second at which it was seen before, if ever, to another.
@@ -26,6 +28,7 @@ impl Activity {
         }
         if self.remembers(at) {
             self.counts[slot(at)] += 1;
+            self.all += 1;
         }
     }
 
@@ -33,15 +36,25 @@ impl Activity {
     pub(crate) fn forget(&mut self, at: i64) {
         if self.remembers(at) {
             let count = &mut self.counts[slot(at)];
-            *count = count.saturating_sub(1);
+            if let Some(fewer) = count.checked_sub(1) {
+                *count = fewer;
+                self.all -= 1;
+            }
         }
     }
 
     /// How many were last seen after `now - seconds`; at most a day.
     pub(crate) fn within(&self, seconds: i64, now: i64) -> u64 {
-        let oldest = (now - seconds.min(DAY)).max(self.newest - DAY);
-        // Clocks of producers differ: what is a little ahead counts as now.
-        ((oldest + 1)..=self.newest.max(oldest)).map(|second| u64::from(self.counts[slot(second)])).sum()
+        // Seconds up to here do not count, those after it do: whichever are fewer are added up.
+        let before = (now - seconds.min(DAY)).clamp(self.newest - DAY, self.newest);
+        let sum = |seconds: std::ops::RangeInclusive<i64>| -> u64 {
+            seconds.map(|second| u64::from(self.counts[slot(second)])).sum()
+        };
+        if self.newest - before < DAY / 2 {
+            sum(before + 1..=self.newest)
+        } else {
+            self.all - sum(self.newest - DAY + 1..=before)
+        }
     }
 
     fn remembers(&self, second: i64) -> bool {
@@ -54,9 +67,10 @@ impl Activity {
         }
         if to - self.newest >= DAY {
             self.counts.fill(0);
+            self.all = 0;
         } else {
             for second in (self.newest + 1)..=to {
-                self.counts[slot(second)] = 0;
+                self.all -= u64::from(std::mem::take(&mut self.counts[slot(second)]));
             }
         }
         self.newest = to;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use battlearena_proto::events::event_log_service_server::EventLogService;
 use battlearena_proto::events::{
-    AppendRequest, AppendResponse, GetSourcePositionRequest, GetSourcePositionResponse, RecordRequest,
+    AppendRequest, AppendResponse, Event, GetSourcePositionRequest, GetSourcePositionResponse, RecordRequest,
     RecordResponse, SubscribeRequest, SubscribeResponse,
 };
 use battlearena_proto::{EventKind, Failure};
@@ -15,6 +15,7 @@ use battlearena_runtime::CancellationToken;
 use battlearena_storage::idempotency::IdempotencyKey;
 use battlearena_telemetry::grpc::status;
 use futures::stream::{BoxStream, StreamExt as _, try_unfold};
+use prost::Message as _;
 use tonic::{Request, Response, Status};
 
 use crate::log::{EventLog, ReadError, Reader};
@@ -61,7 +62,8 @@ impl EventLogService for EventLogRpc {
         }
         let kinds = kinds.iter().map(|kind| EventKind::from_str(kind)).collect::<Result<HashSet<_>, _>>();
         let kinds = kinds.map_err(|error| status(Failure::invalid("kinds", error.to_string())))?;
-        let subscription = Subscription { log: self.log.clone(), offset: after_offset, kinds };
+        let reader = Reader::new(self.log.clone(), after_offset);
+        let subscription = Subscription { log: self.log.clone(), reader, kinds };
         let stop = self.stop.clone();
         let batches = try_unfold(subscription, |mut subscription| async move {
             let batch = subscription.next().await?;
@@ -83,10 +85,13 @@ impl EventLogService for EventLogRpc {
     }
 }
 
+/// A message is cut before it exceeds this: clients take 4 MiB by default.
+const MOST_BYTES: usize = 2 * 1024 * 1024;
+
 /// One reader of the log.
 struct Subscription {
     log: Arc<EventLog>,
-    offset: i64,
+    reader: Reader,
     /// Empty for all.
     kinds: HashSet<EventKind>,
 }
@@ -95,27 +100,43 @@ impl Subscription {
     /// The next batch with something of interest, or how far the log was read when there was nothing for a second.
     async fn next(&mut self) -> Result<SubscribeResponse, Status> {
         let until = tokio::time::Instant::now() + IDLE;
-        let log = self.log.clone();
-        let mut reader = Reader::new(&log, self.offset);
         loop {
-            let mut batch = reader.next().await.map_err(|error| match error {
+            let batch = self.reader.next().await.map_err(|error| match error {
                 ReadError::Trimmed(_) => Status::out_of_range(error.to_string()),
+                error @ ReadError::Gap(_) => status(Failure::internal(error)),
                 ReadError::Storage(error) => status(Failure::from(error)),
             })?;
             let at_the_end = batch.events.is_empty();
-            self.offset = batch.through;
-            if !self.kinds.is_empty() {
-                batch.events.retain(|event| {
-                    event.body.as_ref().is_some_and(|body| self.kinds.contains(&body.kind()))
-                });
-            }
+            let events = self.select(batch.events);
             let now = tokio::time::Instant::now();
-            if !batch.events.is_empty() || now >= until {
-                return Ok(SubscribeResponse { events: batch.events, offset: self.offset });
+            if !events.is_empty() || now >= until {
+                return Ok(SubscribeResponse { events, offset: self.reader.offset() });
             }
             if at_the_end {
-                log.wait_beyond(self.offset, until - now).await;
+                self.log.wait_beyond(self.reader.offset(), until - now).await;
             }
         }
+    }
+
+    /// Those of interest, as many as fit into a message; the reader goes back to the first that does not.
+    fn select(&mut self, events: Vec<Event>) -> Vec<Event> {
+        let mut bytes = 0;
+        let mut selected = Vec::with_capacity(events.len());
+        for event in events {
+            if !self.is_of_interest(&event) {
+                continue;
+            }
+            bytes += event.encoded_len();
+            if bytes > MOST_BYTES && !selected.is_empty() {
+                self.reader.rewind(event.offset - 1);
+                break;
+            }
+            selected.push(event);
+        }
+        selected
+    }
+
+    fn is_of_interest(&self, event: &Event) -> bool {
+        self.kinds.is_empty() || event.body.as_ref().is_some_and(|body| self.kinds.contains(&body.kind()))
     }
 }

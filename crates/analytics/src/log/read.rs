@@ -1,5 +1,7 @@
 //! Reading the log in order: from memory where it can, otherwise from the table.
 
+use std::sync::Arc;
+
 use battlearena_proto::events::Event;
 use battlearena_storage::StorageError;
 use jiff::{Timestamp, ToSpan};
@@ -23,22 +25,25 @@ pub(crate) enum ReadError {
     /// The events are gone.
     #[error("events up to offset {0} were trimmed; start from a snapshot")]
     Trimmed(i64),
+    /// An event that must be there is not.
+    #[error("the log has no event at offset {0}")]
+    Gap(i64),
     /// The database.
     #[error(transparent)]
     Storage(#[from] StorageError),
 }
 
 /// A place in the log.
-pub(crate) struct Reader<'l> {
-    log: &'l EventLog,
+pub(crate) struct Reader {
+    log: Arc<EventLog>,
     offset: i64,
     /// Events after the offset were stored after this.
     stored_since: Timestamp,
 }
 
-impl<'l> Reader<'l> {
+impl Reader {
     /// Reads on after an offset.
-    pub(crate) fn new(log: &'l EventLog, offset: i64) -> Self {
+    pub(crate) fn new(log: Arc<EventLog>, offset: i64) -> Self {
         Self { log, offset, stored_since: Timestamp::UNIX_EPOCH }
     }
 
@@ -64,20 +69,38 @@ impl<'l> Reader<'l> {
         Ok(Batch { events, through: self.offset })
     }
 
+    /// Goes back to an offset that lies before the own one.
+    pub(crate) fn rewind(&mut self, offset: i64) {
+        self.offset = self.offset.min(offset);
+    }
+
     async fn read_table(&mut self) -> Result<Vec<Event>, ReadError> {
         let database = &self.log.database;
-        let (events, stored_at) =
-            events::after(database, self.offset, self.stored_since, BATCH as i64).await?;
-        if events.first().is_none_or(|first| first.offset != self.offset + 1) {
+        let soon = Timestamp::now().checked_add(24.hours()).unwrap_or(Timestamp::MAX);
+        let (mut events, mut stored_at) =
+            events::after(database, self.offset, self.stored_since..soon, BATCH as i64).await?;
+        if !self.goes_on(&events) {
+            // The clock of the database may have jumped: look at all days before calling it a gap.
+            let ever = Timestamp::UNIX_EPOCH..Timestamp::MAX;
+            (events, stored_at) = events::after(database, self.offset, ever, BATCH as i64).await?;
+        }
+        if !self.goes_on(&events) {
             let bounds = events::bounds(database).await?;
-            if bounds.trimmed_through > self.offset {
-                return Err(ReadError::Trimmed(bounds.trimmed_through));
-            }
+            return Err(match bounds.trimmed_through > self.offset {
+                true => ReadError::Trimmed(bounds.trimmed_through),
+                false => ReadError::Gap(self.offset + 1),
+            });
         }
         if let Some(stored_at) = stored_at {
             // Offsets follow the clock of the database but for what the clock itself jumps.
             self.stored_since = stored_at.checked_sub(24.hours()).unwrap_or(Timestamp::UNIX_EPOCH);
         }
         Ok(events)
+    }
+
+    /// Whether these are the next events, without a gap. There is at least one: the head of the log is beyond.
+    fn goes_on(&self, events: &[Event]) -> bool {
+        !events.is_empty()
+            && events.iter().zip(self.offset + 1..).all(|(event, offset)| event.offset == offset)
     }
 }

@@ -7,7 +7,7 @@ use battlearena_proto::{ErrorKind, Failure, Tier, timestamp_from_wire};
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
-use crate::domain::{Board, Changes, Purchases};
+use crate::domain::{Board, Changes, PlayerChange, Purchases};
 
 /// The memory of one process. Empty until it was loaded.
 pub(crate) struct Live {
@@ -52,17 +52,17 @@ impl Live {
 
     /// Follows the log.
     pub(crate) fn apply(&self, events: &[Event]) {
-        let changes = Changes::of(events);
+        let (changes, now) = (Changes::of(events), Timestamp::now());
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         let Some(State { board, purchases }) = state.as_mut() else { return };
-        for (player_id, change) in &changes.players {
-            board.apply(*player_id, change);
+        for (player_id, change) in changes.players {
+            board.apply(player_id, &not_ahead(change, now));
         }
         for event in events {
             if let Some(Body::TransactionRecorded(purchase)) = &event.body
                 && let Some(at) = timestamp_from_wire(event.occurred_at)
             {
-                purchases.seen(purchase.status == "failed", at);
+                purchases.seen(purchase.status == "failed", at.min(now));
             }
         }
     }
@@ -83,6 +83,12 @@ impl Live {
         let active = Tier::ALL.iter().map(|tier| (*tier, state.board.active_now(*tier, now))).collect();
         Some((active, state.purchases.failure_rate(now)))
     }
+}
+
+/// A change that was told by a clock ahead of ours counts as of now: one time far in the future would push everybody
+/// else out of what is remembered.
+pub(crate) fn not_ahead(change: PlayerChange, now: Timestamp) -> PlayerChange {
+    PlayerChange { last_seen: change.last_seen.min(now), ..change }
 }
 
 /// The state, for as long as somebody looks.

@@ -1,5 +1,7 @@
 //! Tables `log_head`, `sources` and `system_events`: the log itself.
 
+use std::ops::Range;
+
 use battlearena_proto::events::{Event, OutboxPosition, SystemEventRecorded, event::Body};
 use battlearena_proto::{timestamp_from_wire, timestamp_to_wire};
 use battlearena_storage::{Database, Row, Session, Statement, StorageError};
@@ -151,19 +153,19 @@ static AFTER: Statement = Statement::new(
     "system_events",
     "select log_offset, source, event_type, severity, message, metadata::text, occurred_at, recorded_at, traceparent
      from analytics.system_events
-     where log_offset > $1 and recorded_at >= $2 and recorded_at < now() + interval '1 day'
-     order by log_offset limit $3",
+     where log_offset > $1 and recorded_at >= $2 and recorded_at < $3
+     order by log_offset limit $4",
 );
 
-/// The next events after an offset, and when the last of them was stored. `stored_since` is a time before which none of
-/// them was stored, by which whole days are left out; the epoch when it is not known.
+/// The next events after an offset, and when the last of them was stored. `stored` is the time in which all of them were,
+/// by which whole days are left out.
 pub(crate) async fn after(
     database: &Database,
     offset: i64,
-    stored_since: Timestamp,
+    stored: Range<Timestamp>,
     limit: i64,
 ) -> Result<(Vec<Event>, Option<Timestamp>), StorageError> {
-    let rows = database.query(&AFTER, &[&offset, &stored_since, &limit]).await?;
+    let rows = database.query(&AFTER, &[&offset, &stored.start, &stored.end, &limit]).await?;
     Ok((rows.iter().map(event).collect(), rows.last().map(|row| row.get(7))))
 }
 

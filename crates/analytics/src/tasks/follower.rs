@@ -7,12 +7,13 @@ use std::time::Duration;
 use battlearena_runtime::CancellationToken;
 use battlearena_storage::events::{Backoff, stored_offset};
 use battlearena_storage::{Database, StorageError};
+use jiff::Timestamp;
 
 use super::READ_MODELS;
 use crate::SCHEMA;
 use crate::domain::Board;
 use crate::log::{EventLog, ReadError, Reader};
-use crate::service::Live;
+use crate::service::{Live, not_ahead};
 use crate::store::players;
 
 /// Players in one read.
@@ -20,17 +21,23 @@ const PAGE: i64 = 20_000;
 
 /// Runs until told to stop. Nothing ends it but that: what fails is tried again.
 pub(crate) async fn run(database: Database, log: Arc<EventLog>, live: Arc<Live>, stop: CancellationToken) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = run_forever(&database, &log, &live) => {}
+    }
+}
+
+async fn run_forever(database: &Database, log: &Arc<EventLog>, live: &Live) {
     let mut backoff = Backoff::default();
-    while !stop.is_cancelled() {
+    loop {
         let following = async {
-            let offset = load(&database, &live).await?;
-            follow(&log, &live, offset, &stop).await
+            let offset = load(database, live).await?;
+            backoff.reset();
+            follow(log, live, offset).await
         };
-        let Err(error) = following.await else { continue };
-        tracing::debug!(%error, "the leaderboard does not follow the log");
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = tokio::time::sleep(backoff.next_pause()) => {}
+        if let Err(error) = following.await {
+            tracing::warn!(%error, "the leaderboard does not follow the log");
+            tokio::time::sleep(backoff.next_pause()).await;
         }
     }
 }
@@ -42,14 +49,14 @@ async fn load(database: &Database, live: &Live) -> Result<i64, StorageError> {
     let session = transaction.session();
     session.define("set transaction isolation level repeatable read, read only").await?;
     let offset = stored_offset(session, SCHEMA, READ_MODELS).await?.unwrap_or(0);
-    let mut board = Board::new();
+    let (mut board, now) = (Board::new(), Timestamp::now());
     let mut after = 0;
     loop {
         let page = players::page(session, after, PAGE).await?;
         let Some((last, _)) = page.last() else { break };
         after = *last;
-        for (player_id, player) in &page {
-            board.apply(*player_id, player);
+        for (player_id, player) in page {
+            board.apply(player_id, &not_ahead(player, now));
         }
     }
     transaction.commit().await?;
@@ -57,8 +64,9 @@ async fn load(database: &Database, live: &Live) -> Result<i64, StorageError> {
     Ok(offset)
 }
 
-async fn follow(log: &EventLog, live: &Live, offset: i64, stop: &CancellationToken) -> Result<(), ReadError> {
-    let mut reader = Reader::new(log, offset);
+/// Returns when the tables shall be loaded again.
+async fn follow(log: &Arc<EventLog>, live: &Live, offset: i64) -> Result<(), ReadError> {
+    let mut reader = Reader::new(log.clone(), offset);
     loop {
         let batch = reader.next().await?;
         if !batch.events.is_empty() {
@@ -66,7 +74,6 @@ async fn follow(log: &EventLog, live: &Live, offset: i64, stop: &CancellationTok
             continue;
         }
         tokio::select! {
-            () = stop.cancelled() => return Ok(()),
             // The tables were rebuilt: load them again.
             () = live.reload_requested() => return Ok(()),
             () = log.wait_beyond(reader.offset(), Duration::from_secs(1)) => {}

@@ -24,6 +24,7 @@ const ATTEND: Duration = Duration::from_secs(1);
 
 /// What events do to the tables.
 pub(crate) struct ReadModels {
+    database: Database,
     log: Arc<EventLog>,
 }
 
@@ -33,11 +34,13 @@ impl Projection for ReadModels {
         Ok(())
     }
 
-    /// Adds the snapshot and the log up to its end together in memory first: the tables, and with them all numbers that
-    /// are shown, change at once when the transaction commits, and no other transaction waits meanwhile.
-    async fn reset(&self, session: Session<'_>) -> Result<i64, ApplyError> {
-        let (mut changes, offset) = snapshot::load(session).await?;
-        let mut reader = Reader::new(&self.log, offset);
+    type Gathered = (Changes, i64);
+
+    /// Adds the snapshot and the log up to its end together in memory, so that the tables, and with them all numbers that
+    /// are shown, change at once when they are replaced.
+    async fn gather(&self) -> Result<(Changes, i64), ApplyError> {
+        let (mut changes, offset) = self.snapshot().await?;
+        let mut reader = Reader::new(self.log.clone(), offset);
         loop {
             let batch = reader.next().await.map_err(not_now)?;
             if batch.events.is_empty() {
@@ -45,10 +48,32 @@ impl Projection for ReadModels {
             }
             changes.merge(Changes::of(&batch.events));
         }
+        Ok((changes, reader.offset()))
+    }
+
+    async fn replace(
+        &self,
+        session: Session<'_>,
+        (changes, offset): (Changes, i64),
+    ) -> Result<i64, ApplyError> {
         totals::clear(session).await?;
         players::clear(session).await?;
         write(session, &changes).await?;
-        Ok(reader.offset())
+        Ok(offset)
+    }
+}
+
+impl ReadModels {
+    /// The snapshot as of one moment.
+    async fn snapshot(&self) -> Result<(Changes, i64), StorageError> {
+        let mut connection = self.database.connection().await?;
+        let transaction = connection.begin().await?;
+        transaction.session().define("set local statement_timeout = '10min'").await?;
+        transaction.session().define("set transaction isolation level repeatable read, read only").await?;
+        let loaded =
+            snapshot::load(transaction.session().with_statement_timeout(Duration::from_secs(600))).await?;
+        transaction.commit().await?;
+        Ok(loaded)
     }
 }
 
@@ -74,41 +99,38 @@ impl Task {
         let ownership = Ownership::new(self.database.clone(), "analytics read models");
         let mut backoff = Backoff::default();
         while let Some(owned) = ownership.acquire(&stop).await {
-            while owned.is_held() && !stop.is_cancelled() {
-                if let Err(error) = self.consume(&stop, || owned.is_held(), &mut backoff).await {
-                    tracing::warn!(%error, "the read models pause");
-                    tokio::select! {
-                        () = stop.cancelled() => {}
-                        () = tokio::time::sleep(backoff.next_pause()) => {}
+            let consuming = async {
+                while owned.is_held() {
+                    if let Err(error) = self.consume(|| owned.is_held(), &mut backoff).await {
+                        tracing::warn!(%error, "the read models pause");
+                        tokio::time::sleep(backoff.next_pause()).await;
                     }
                 }
-            }
-            self.metrics.vitals_unknown();
-            if stop.is_cancelled() {
-                return;
+            };
+            // Effects and offset commit together: it may be dropped at any point.
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = consuming => self.metrics.vitals_unknown(),
             }
         }
     }
 
-    async fn consume(
-        &self,
-        stop: &CancellationToken,
-        is_owner: impl Fn() -> bool,
-        backoff: &mut Backoff,
-    ) -> Result<(), ApplyError> {
-        let projection = ReadModels { log: self.log.clone() };
+    async fn consume(&self, is_owner: impl Fn() -> bool, backoff: &mut Backoff) -> Result<(), ApplyError> {
+        let projection = ReadModels { database: self.database.clone(), log: self.log.clone() };
         let mut consumer = Consumer::open(self.database.clone(), SCHEMA, READ_MODELS, projection).await?;
-        let mut reader = Reader::new(&self.log, consumer.offset());
+        let mut reader = Reader::new(self.log.clone(), consumer.offset());
         let mut attended: Option<Instant> = None;
         let mut oldest = None;
-        while is_owner() && !stop.is_cancelled() {
+        while is_owner() {
             if attended.is_none_or(|at| at.elapsed() > ATTEND) {
                 if consumer.attend().await? {
                     self.live.request_reload();
-                    reader = Reader::new(&self.log, consumer.offset());
+                    reader = Reader::new(self.log.clone(), consumer.offset());
                 }
                 consumer.observe(self.log.head(), age(oldest));
-                self.report().await?;
+                if let Err(error) = self.report().await {
+                    tracing::debug!(%error, "the vitals are not reported");
+                }
                 attended = Some(Instant::now());
             }
             let batch = reader.next().await.map_err(not_now)?;
@@ -142,6 +164,6 @@ fn age(occurred: Option<Timestamp>) -> Duration {
 fn not_now(error: ReadError) -> ApplyError {
     match error {
         ReadError::Storage(error) => error.into(),
-        error @ ReadError::Trimmed(_) => ApplyError::NotNow(error.to_string()),
+        error @ (ReadError::Trimmed(_) | ReadError::Gap(_)) => ApplyError::NotNow(error.to_string()),
     }
 }

@@ -43,8 +43,15 @@ impl Analytics {
         battlearena_telemetry::start_for_tests();
         let any = "127.0.0.1:0".parse().unwrap();
         let database = DatabaseSettings::for_url(&url);
-        let app =
-            App::build(Config { http: any, grpc: any, event_retention_days: 90, database }).await.unwrap();
+        let app = App::build(Config {
+            http: any,
+            grpc: any,
+            open_bind_any: false,
+            event_retention_days: 90,
+            database,
+        })
+        .await
+        .unwrap();
         let (http, grpc) = (format!("http://{}", app.http_addr()), format!("http://{}", app.grpc_addr()));
         let (tasks, stop) = (Tasks::new(), CancellationToken::new());
         let stopped = stop.clone();

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::plan::{Fault, Kind, Target};
 use super::platform::Platform;
 use super::processes::{Processes, Stopped, signal};
+use super::read_models::ReadModels;
 
 /// How long the platform may take to recover. Beyond it, it does not recover by itself.
 const RECOVERY: Duration = Duration::from_secs(120);
@@ -54,7 +55,6 @@ impl Scene<'_> {
         began: Instant,
     ) -> anyhow::Result<Inflicted> {
         sleep_until(began + fault.after).await;
-        let victims = self.victims(fault).await?;
         let mut inflicted = Inflicted {
             round,
             kind: fault.kind,
@@ -63,6 +63,13 @@ impl Scene<'_> {
             stalled_seconds: None,
             recovery_seconds: None,
         };
+        if let Target::ReadModels(role) = fault.target {
+            let begin = Instant::now();
+            let done = self.rebuild(ReadModels::of(role)).await;
+            inflicted.recovery_seconds = done.then(|| begin.elapsed().as_secs_f64());
+            return Ok(inflicted);
+        }
+        let victims = self.victims(fault).await?;
         // Only the first process of PostgreSQL is told to end; it sees to the others.
         let Some(first) = victims.first().copied() else { return Ok(inflicted) };
         if fault.kind == Kind::Stall {
@@ -83,6 +90,23 @@ impl Scene<'_> {
             }
         }
         Ok(inflicted)
+    }
+
+    /// Has read models built anew, and waits until that is done. The database may be away meanwhile.
+    async fn rebuild(self, models: ReadModels) -> bool {
+        let begin = Instant::now();
+        let mut requested = false;
+        while begin.elapsed() < RECOVERY {
+            if requested {
+                if models.are_rebuilt(self.database).await.unwrap_or(false) {
+                    return true;
+                }
+            } else {
+                requested = models.request(self.database).await.unwrap_or(false);
+            }
+            sleep(POLL).await;
+        }
+        false
     }
 
     /// Whether the platform answers for all of its parts.
@@ -109,7 +133,7 @@ impl Scene<'_> {
             let now = Processes::look().await?;
             let is_replaced = match fault.target {
                 // Connections are opened as they are needed.
-                Target::Backend => !now.runs(victim),
+                Target::Backend | Target::ReadModels(_) => !now.runs(victim),
                 Target::Service(_) | Target::Postgres => {
                     let first = now.of(self.platform.pid(), fault.target, 0).first().copied();
                     first.is_some_and(|first| first != victim)
@@ -129,6 +153,6 @@ fn deadly(fault: &Fault) -> Signal {
     match (fault.kind, fault.target) {
         (Kind::Kill, _) => Signal::KILL,
         (Kind::Restart, Target::Postgres) => Signal::INT,
-        (Kind::Restart | Kind::Stall, _) => Signal::TERM,
+        (Kind::Restart | Kind::Stall | Kind::Rebuild, _) => Signal::TERM,
     }
 }

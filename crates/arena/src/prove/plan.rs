@@ -26,6 +26,8 @@ pub(super) enum Target {
     Postgres,
     /// One of PostgreSQL's processes: one connection of a service.
     Backend,
+    /// What a service makes of the event log.
+    ReadModels(Role),
 }
 
 /// What happens.
@@ -38,6 +40,8 @@ pub(super) enum Kind {
     Stall,
     /// SIGTERM (for PostgreSQL its fast shutdown): it ends in order, and is started again.
     Restart,
+    /// Read models are built anew from the log while events come in.
+    Rebuild,
 }
 
 /// One thing that goes wrong.
@@ -94,7 +98,9 @@ fn every_fault() -> Vec<(Kind, Target)> {
     let services = Role::START_ORDER.into_iter().map(Target::Service);
     let targets: Vec<Target> = services.chain([Target::Postgres, Target::Backend]).collect();
     let kinds = [Kind::Kill, Kind::Stall, Kind::Restart];
-    kinds.into_iter().flat_map(|kind| targets.iter().map(move |target| (kind, *target))).collect()
+    let processes = kinds.into_iter().flat_map(|kind| targets.iter().map(move |target| (kind, *target)));
+    let rebuilds = [Role::Analytics, Role::Gateway].map(|role| (Kind::Rebuild, Target::ReadModels(role)));
+    processes.chain(rebuilds).collect()
 }
 
 impl Kind {
@@ -104,6 +110,7 @@ impl Kind {
             Self::Kill => "kill",
             Self::Stall => "stall",
             Self::Restart => "restart",
+            Self::Rebuild => "rebuild",
         }
     }
 }
@@ -115,6 +122,8 @@ impl Target {
             Self::Service(role) => role.name(),
             Self::Postgres => "postgresql",
             Self::Backend => "one-connection",
+            Self::ReadModels(Role::Gateway) => "points",
+            Self::ReadModels(_) => "read-models",
         }
     }
 }

@@ -13,7 +13,7 @@ use battlearena_storage::{Database, DatabaseSettings};
 use clap::Parser;
 use rustix::process::Signal;
 use tempfile::TempDir;
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::processes::signal;
@@ -45,6 +45,8 @@ const STATEMENT_TIMEOUT_MS: u64 = 120_000;
 pub(super) struct Platform {
     child: Child,
     pid: i32,
+    /// When it closes, the platform ends.
+    _lifeline: Option<ChildStdin>,
     folder: PathBuf,
     pub(super) addresses: Addresses,
     pub(super) database_url: String,
@@ -81,9 +83,19 @@ impl Platform {
             .spawn()
             .with_context(|| format!("cannot run {}", program.display()))?;
         let pid = i32::try_from(child.id().context("arena up ended at once")?)?;
+        // Waiting for the child would close the pipe, which is a second request to end.
+        let lifeline = child.stdin.take();
         let database_url = up(&mut child, &said).await?;
         let probe = Probe::new(READY_ANSWER)?;
-        Ok(Self { child, pid, folder: folder.to_owned(), addresses, database_url, probe })
+        Ok(Self {
+            child,
+            pid,
+            _lifeline: lifeline,
+            folder: folder.to_owned(),
+            addresses,
+            database_url,
+            probe,
+        })
     }
 
     /// The id of its first process.

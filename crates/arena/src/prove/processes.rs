@@ -54,6 +54,8 @@ impl Processes {
                 let Some(first) = self.postmaster(up) else { return Vec::new() };
                 [first].into_iter().chain(self.children(first).map(|p| p.pid)).collect()
             }
+            // Not a process.
+            Target::ReadModels(_) => Vec::new(),
             Target::Backend => {
                 let connections: Vec<i32> = self.connections(up).collect();
                 // The remainder is smaller than the length.

@@ -53,8 +53,14 @@ impl Proposal {
         // Whatever came of it, PostgreSQL lets go of the folder before that is removed.
         let stopped = platform.stop().await;
         let Some(proved) = proved else { bail!("stopped before anything was proved") };
-        let proof = match proved.and_then(|proof| stopped.map(|()| proof)) {
-            Ok(proof) => proof,
+        let proof = match proved {
+            Ok(mut proof) => {
+                if let Err(error) = &stopped {
+                    voice.say(&format!("{error:#}"));
+                }
+                proof.findings.push(invariants::ends_in_order(stopped.is_ok()));
+                proof
+            }
             Err(error) => bail!("{error:#}; seed {}; {}", self.wanted.seed, kept(folder)),
         };
         voice.conclude(&proof)?;

@@ -75,12 +75,13 @@ pub(super) struct Check {
     pub(super) totals: Vec<Total>,
 }
 
-/// One total: what the truth allows.
+/// One total: what the truth allows, and what the simulator found.
 #[derive(Debug, Deserialize)]
 pub(super) struct Total {
     pub(super) name: String,
     pub(super) at_least: i64,
     pub(super) at_most: i64,
+    pub(super) grown: i64,
 }
 
 impl Traffic {

@@ -55,6 +55,7 @@ fn three_rounds_of_faults_break_no_promise() {
         "gateway: player_logged_in told and logged",
         "match: match_completed told and logged",
         "points: gateway, match",
+        "chat messages delivered",
         "ranked players: rows",
         "places",
     ] {

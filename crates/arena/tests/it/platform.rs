@@ -33,7 +33,15 @@ pub(crate) fn arena_up(addresses: &[String]) -> Command {
 
 /// The flags of five free ports. They were free a moment ago, which is the best that can be had.
 pub(crate) fn free_addresses() -> Vec<String> {
-    let flags = ["gateway-http", "match-http", "match-grpc", "analytics-http", "analytics-grpc"];
+    let flags = [
+        "gateway-http",
+        "socket-gateway-http",
+        "socket-gateway-grpc",
+        "match-http",
+        "match-grpc",
+        "analytics-http",
+        "analytics-grpc",
+    ];
     let held = flags.map(|flag| (flag, TcpListener::bind("127.0.0.1:0").unwrap()));
     held.iter().map(|(flag, socket)| format!("--{flag}={}", socket.local_addr().unwrap())).collect()
 }
@@ -156,7 +164,7 @@ pub(crate) fn descendants(pid: u32) -> BTreeSet<Process> {
 
 /// The child of `arena up` whose command line ends like this.
 pub(crate) fn child(up: u32, command: &str) -> Option<u32> {
-    descendants(up).iter().find(|p| p.parent == up && p.command.ends_with(command)).map(|p| p.pid)
+    descendants(up).iter().find(|p| p.parent == up && p.command.ends_with(&format!(" {command}"))).map(|p| p.pid)
 }
 
 /// Waits until none of them runs any more. A process id alone may be somebody else's by now.

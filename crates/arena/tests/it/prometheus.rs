@@ -32,7 +32,12 @@ fn configuration(addresses: &[String], folder: &Path) -> PathBuf {
     fs::create_dir_all(folder.join("targets")).unwrap();
     fs::copy(ours.join("prometheus.yml"), folder.join("prometheus.yml")).unwrap();
     let mut targets = fs::read_to_string(ours.join("targets/native.yml")).unwrap();
-    for (usual, flag) in [("8000", "--gateway-http="), ("8004", "--analytics-http="), ("8006", "--match-http=")] {
+    for (usual, flag) in [
+        ("8000", "--gateway-http="),
+        ("8002", "--socket-gateway-http="),
+        ("8004", "--analytics-http="),
+        ("8006", "--match-http="),
+    ] {
         let here = addresses.iter().find_map(|address| address.strip_prefix(flag)).unwrap();
         let replaced = targets.replace(&format!("127.0.0.1:{usual}"), here);
         assert_ne!(replaced, targets, "no target at port {usual}");
@@ -64,7 +69,7 @@ fn prometheus_scrapes_every_service_without_a_complaint() {
         .stderr(fs::File::create(&log).unwrap())
         .spawn();
     let _prometheus = Prometheus(prometheus.expect("prometheus: run `make setup`"));
-    for service in ["gateway", "match", "analytics"] {
+    for service in ["gateway", "socket-gateway", "match", "analytics"] {
         let query = format!("up{{job=\"battlearena\",service=\"{service}\"}} == 1");
         until(&format!("{service} to be scraped"), || {
             let output = Command::new(program("promtool"))

@@ -23,7 +23,7 @@ fn it_comes_up_revives_what_dies_and_leaves_nothing() {
         let address = flag.split_once('=').unwrap().1;
         assert!(up.report.contains(&format!("http://{address}")), "{flag} in {}", up.report);
     }
-    for role in ["gateway", "match", "analytics"] {
+    for role in ["gateway", "socket-gateway", "match", "analytics"] {
         assert!(is_ready(&addresses, role), "{role}");
         let before = child(up.pid(), role).unwrap();
         kill(before, Signal::KILL);
@@ -52,7 +52,7 @@ fn postgresql_is_revived_too() {
         .find(|p| p.parent == up.pid() && p.command.contains("/postgres -D"));
     kill(postgres.unwrap().pid, Signal::KILL);
     up.read_until("postgresql runs again");
-    for role in ["gateway", "match", "analytics"] {
+    for role in ["gateway", "socket-gateway", "match", "analytics"] {
         until("a service with its database back", || is_ready(&addresses, role));
     }
     up.signal(Signal::INT);
@@ -66,7 +66,7 @@ fn nothing_outlives_a_kill() {
     let up = Platform::start(command);
     let family = descendants(up.pid());
     let commands: Vec<&str> = family.iter().map(|p| p.command.as_str()).collect();
-    for part in ["gateway", "match", "analytics", "simulate", "postgres -D", "arena-guard"] {
+    for part in ["gateway", "socket-gateway", "match", "analytics", "simulate", "postgres -D", "arena-guard"] {
         assert!(commands.iter().any(|command| command.contains(part)), "{part} in {commands:?}");
     }
     let sockets = up.report.split("psql 'host=").nth(1).unwrap().split(' ').next().unwrap().to_owned();

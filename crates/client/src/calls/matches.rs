@@ -24,7 +24,11 @@ pub struct StartedMatch {
 
 /// Begins a match of 1 to 100 distinct players, in a region of 1 to 20 characters: `POST /api/matches/start`. Invalid:
 /// a player does not exist or is named twice.
-pub fn start_match(match_type: MatchType, player_ids: &[PlayerId], server_region: &str) -> Call<StartedMatch> {
+pub fn start_match(
+    match_type: MatchType,
+    player_ids: &[PlayerId],
+    server_region: &str,
+) -> Call<StartedMatch> {
     #[derive(Serialize)]
     struct Body<'a> {
         match_type: MatchType,

@@ -68,9 +68,13 @@ impl GameServer {
         let started = self
             .until_answered(&request, async |mut client, request| client.start_match(request).await)
             .await?;
-        started.r#match.map(|Match { match_id, .. }| StartedMatch { match_id: MatchId(match_id) }).ok_or_else(|| {
-            Error::Unreadable { status: 0, why: "a start without its match".to_owned(), text: String::new() }
-        })
+        started.r#match.map(|Match { match_id, .. }| StartedMatch { match_id: MatchId(match_id) }).ok_or_else(
+            || Error::Unreadable {
+                status: 0,
+                why: "a start without its match".to_owned(),
+                text: String::new(),
+            },
+        )
     }
 
     /// Tells once that a match is still being played.
@@ -110,7 +114,8 @@ impl GameServer {
             participant_stats,
             idempotency_key: new_key(),
         };
-        let complete = async |mut client: MatchServiceClient<Channel>, request| client.complete_match(request).await;
+        let complete =
+            async |mut client: MatchServiceClient<Channel>, request| client.complete_match(request).await;
         self.until_answered(&request, complete).await.map(|_match| ())
     }
 
@@ -124,7 +129,8 @@ impl GameServer {
             error_message: error_message.to_owned(),
             idempotency_key: new_key(),
         };
-        let crash = async |mut client: MatchServiceClient<Channel>, request| client.crash_match(request).await;
+        let crash =
+            async |mut client: MatchServiceClient<Channel>, request| client.crash_match(request).await;
         self.until_answered(&request, crash).await.map(|_match| ())
     }
 

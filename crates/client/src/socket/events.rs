@@ -25,8 +25,9 @@ const WINDOW: usize = 256;
 const RECONNECT: Backoff = Backoff { first: Duration::from_millis(200), longest: Duration::from_secs(5) };
 /// A connection that lasted that long was a good one.
 const GOOD: Duration = Duration::from_secs(5);
-/// How long beyond the server's own heartbeat to wait before asking whether it is still there, and for its answer.
-const SILENCE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(10));
+/// How long to wait in silence, in heartbeats of the server, before asking whether it is still there, and before it is
+/// given up. It pings a silent client after one heartbeat, so a silence of more than one is strange.
+const SILENCE: (f64, f64) = (1.2, 1.6);
 /// Who was taken for a flood waits as long as this, at most.
 const AFTER_FLOOD: Duration = Duration::from_secs(5);
 
@@ -94,7 +95,11 @@ enum Step {
 }
 
 impl Events {
-    pub(super) fn new(settings: SocketSettings, commands: Receiver<Command>, closing: CancellationToken) -> Self {
+    pub(super) fn new(
+        settings: SocketSettings,
+        commands: Receiver<Command>,
+        closing: CancellationToken,
+    ) -> Self {
         let settings = Arc::new(settings);
         let link = Link::Down(Attempt::at(Instant::now(), settings.clone()));
         Self { settings, commands, closing, session: Session::default(), link, failures: 0 }
@@ -212,8 +217,7 @@ impl Events {
 impl Live {
     /// Sends what is due and may go out; returns when to look again, or nothing when the connection is broken.
     fn send_due(&mut self, session: &mut Session) -> Option<Instant> {
-        let silence = self.heard + self.heartbeat + SILENCE.0;
-        let silence = if self.asked { silence + SILENCE.1 } else { silence };
+        let silence = self.heard + self.heartbeat.mul_f64(if self.asked { SILENCE.1 } else { SILENCE.0 });
         loop {
             let now = Instant::now();
             let may = self.pace.next(now);
@@ -249,10 +253,10 @@ impl Live {
     /// Acts on the server's silence, when it is time.
     fn silent_at(&mut self, now: Instant) -> Step {
         let silent = now - self.heard;
-        if self.asked && silent >= self.heartbeat + SILENCE.0 + SILENCE.1 {
+        if self.asked && silent >= self.heartbeat.mul_f64(SILENCE.1) {
             return Step::Lost(Disconnect::Silent);
         }
-        if !self.asked && silent >= self.heartbeat + SILENCE.0 {
+        if !self.asked && silent >= self.heartbeat.mul_f64(SILENCE.0) {
             self.asked = true;
             if self.wire.send(Outgoing::Ping.text()).is_err() {
                 return Step::Lost(Disconnect::Broken);
@@ -265,7 +269,9 @@ impl Live {
 fn closed(code: u16) -> Step {
     match code {
         1001 => Step::Lost(Disconnect::ServerLeaves),
-        1002 | 1003 | 1007 | 1009 | 4000..=4004 => Step::Rejected(format!("the server closed with code {code}")),
+        1002 | 1003 | 1007 | 1009 | 4000..=4004 => {
+            Step::Rejected(format!("the server closed with code {code}"))
+        }
         code => Step::Lost(Disconnect::Closed(code)),
     }
 }

@@ -169,7 +169,10 @@ mod tests {
                 "timestamp":"2030-01-01T12:00:01.5Z","duplicate":false}"#,
         );
         assert!(matches!(ack, Incoming::Ack { id: Some(_), ack: Acknowledged { duplicate: false, .. } }));
-        assert!(matches!(read(r#"{"type":"subscribed","channel":"feed","epoch":"e","offset":9}"#), Incoming::Subscribed(_)));
+        assert!(matches!(
+            read(r#"{"type":"subscribed","channel":"feed","epoch":"e","offset":9}"#),
+            Incoming::Subscribed(_)
+        ));
         assert!(matches!(read(r#"{"type":"pong","server_time":"2030-01-01T12:00:00Z"}"#), Incoming::Other));
         assert!(matches!(read(r#"{"type":"weather","sun":true}"#), Incoming::Other));
     }

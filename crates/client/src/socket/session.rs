@@ -212,7 +212,9 @@ impl Session {
         let Answer { id, position, count, recovered } = answer;
         let Some(stage) = number(id.as_deref()).map(Stage::Sent) else { return };
         // An answer to somebody who has left meanwhile finds nobody.
-        let Some((channel, here)) = self.channels.iter_mut().find(|(_, one)| one.stage == stage) else { return };
+        let Some((channel, here)) = self.channels.iter_mut().find(|(_, one)| one.stage == stage) else {
+            return;
+        };
         let recovery = match (recovered, here.live) {
             (Some(true), _) | (_, true) => Recovery::Continued,
             (Some(false), _) => match here.position.replace(position.clone()) {

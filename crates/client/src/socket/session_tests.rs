@@ -67,7 +67,11 @@ fn a_channel_goes_on_where_it_stood() {
     assert!(receive(&mut session, message(12)).is_empty(), "it is not entered yet");
     let events = receive(&mut session, joined(&again["id"], 13, Some(true)));
     assert_eq!(recovery(&events), &Recovery::Continued);
-    assert_eq!(session.position(&Channel::room("r")), Some(&position(11)), "what was missed is still to come");
+    assert_eq!(
+        session.position(&Channel::room("r")),
+        Some(&position(11)),
+        "what was missed is still to come"
+    );
     for offset in [12, 13, 14] {
         assert_eq!(receive(&mut session, message(offset)).len(), 1);
     }
@@ -108,7 +112,8 @@ fn not_now_is_no_refusal() {
     let mut session = in_a_room();
     session.take(say("a"));
     let sent = next(&mut session).unwrap();
-    let error = |code| json!({"type": "error", "id": sent["id"], "client_id": "a", "code": code, "message": "m"});
+    let error =
+        |code| json!({"type": "error", "id": sent["id"], "client_id": "a", "code": code, "message": "m"});
     assert!(receive(&mut session, error("unavailable")).is_empty());
     assert_eq!((next(&mut session), session.unanswered()), (None, 1));
     let wake = session.wake_at().unwrap();
@@ -166,7 +171,8 @@ fn a_refused_channel_is_given_up() {
     let mut session = Session::default();
     session.take(join("bad name"));
     let frame = next(&mut session).unwrap();
-    let error = json!({"type": "error", "id": frame["id"], "code": "invalid", "message": "m", "field": "room"});
+    let error =
+        json!({"type": "error", "id": frame["id"], "code": "invalid", "message": "m", "field": "room"});
     assert!(matches!(&receive(&mut session, error)[..], [Event::Refused(_)]));
     session.disconnected();
     assert_eq!(next(&mut session), None);

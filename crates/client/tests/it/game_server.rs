@@ -62,5 +62,8 @@ async fn nobody_there_is_no_answer() {
     let retry = Retry { attempt: Duration::from_secs(1), give_up: Duration::from_millis(200) };
     let nobody = grpc::GameServer::new(&"http://127.0.0.1:9".parse().unwrap(), retry);
     let error = nobody.crash(MatchId(1), "why").await.unwrap_err();
-    assert!(matches!(error, Error::Unanswered { fault: Fault::NotNow(ErrorKind::Unavailable), .. }), "{error}");
+    assert!(
+        matches!(error, Error::Unanswered { fault: Fault::NotNow(ErrorKind::Unavailable), .. }),
+        "{error}"
+    );
 }

@@ -1,7 +1,9 @@
 //! Every call against the real gateway: what it asks is understood, and what is answered is read.
 
 use battlearena_client::Error;
-use battlearena_client::calls::{self, Cents, CompletedMatch, NewPlayer, Page, ParticipantStats, Purchase, SystemEvent};
+use battlearena_client::calls::{
+    self, Cents, CompletedMatch, NewPlayer, Page, ParticipantStats, Purchase, SystemEvent,
+};
 use battlearena_proto::{ErrorKind, MatchId, MatchStatus, MatchType, PlayerId, Severity, TransactionStatus};
 use serde_json::json;
 
@@ -58,10 +60,10 @@ async fn a_match_is_played() {
     gateway.send(calls::heartbeat(match_id)).await.unwrap();
     let stats = [ParticipantStats { player_id: ann, score: 900, kills: 3, deaths: 1 }];
     let result = CompletedMatch { match_id, winner_id: ann, duration_seconds: 61, participant_stats: &stats };
-    let complete = calls::complete_match(&result).with_key("the one");
+    let complete = calls::complete_match(&result).with_key("the-one");
     let ended = gateway.send(complete).await.unwrap();
     assert_eq!((ended.winner_id, ended.duration_seconds), (Some(ann), Some(61)));
-    let again = gateway.send(calls::complete_match(&result).with_key("the one")).await.unwrap();
+    let again = gateway.send(calls::complete_match(&result).with_key("the-one")).await.unwrap();
     assert_eq!(again, ended, "the same key is the same completion");
 
     let details = gateway.send(calls::match_details(match_id)).await.unwrap();
@@ -97,7 +99,7 @@ async fn refusals_say_what_is_wrong() {
         (refusal.kind, refusal.field)
     };
     let error = gateway.send(calls::log_in(PlayerId(99))).await.unwrap_err();
-    assert_eq!(refused(error), (ErrorKind::NotFound, None));
+    assert_eq!(refused(error), (ErrorKind::NotFound, Some("player_id".to_owned())));
     let error = gateway.send(calls::log_in(ann).with_body("{")).await.unwrap_err();
     assert_eq!(refused(error), (ErrorKind::Malformed, None));
     let error = gateway.send(calls::start_match(MatchType::Team, &[ann, ann], "asia")).await.unwrap_err();

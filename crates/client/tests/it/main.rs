@@ -1,9 +1,21 @@
 //! The client against the real services in this process, and against servers that misbehave.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod game_server;
 mod gateway;
 mod misbehaving;
 mod platform;
+#[expect(dead_code, reason = "its main is for people")]
+#[path = "../../examples/play_match.rs"]
+mod play_match;
+mod proxy;
 mod retries;
+mod socket;
+
+/// The example plays its match against the real platform.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_example_works() {
+    let platform = platform::Platform::start().await;
+    play_match::play(&platform.addresses).await.unwrap();
+}

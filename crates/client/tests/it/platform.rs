@@ -8,10 +8,19 @@ use battlearena_runtime::{CancellationToken, Tasks};
 use battlearena_storage::testing::TestDatabase;
 use clap::{Args, Parser};
 
+use crate::play_match::Addresses;
+
 #[derive(Parser)]
 struct Cli<C: Args> {
     #[command(flatten)]
     config: C,
+}
+
+/// The settings of a socket-gateway on free ports, without an event log.
+pub(crate) fn socket_config(database_url: &str, more: &[&str]) -> battlearena_socket_gateway::Config {
+    let nobody =
+        ["--grpc", "127.0.0.1:0", "--database-url", database_url, "--event-log-url", "http://127.0.0.1:9"];
+    config(&[&nobody[..], more].concat())
 }
 
 /// The settings of a service on free ports, the rest as it is by default.
@@ -24,6 +33,7 @@ pub(crate) struct Platform {
     pub(crate) gateway: Gateway,
     pub(crate) game_server: GameServer,
     pub(crate) analytics: http::Uri,
+    pub(crate) addresses: Addresses,
     _tasks: Tasks,
     stop: CancellationToken,
 }
@@ -41,6 +51,7 @@ impl Platform {
             battlearena_gateway::migrator().unwrap(),
             battlearena_match::migrator().unwrap(),
             battlearena_analytics::migrator().unwrap(),
+            battlearena_socket_gateway::migrator().unwrap(),
         ];
         let url = TestDatabase::create(&migrators).await.url;
         let (tasks, stop) = (Tasks::new(), CancellationToken::new());
@@ -58,7 +69,14 @@ impl Platform {
         let token = stop.clone();
         tasks.spawn("match", async move { app.run(token).await.unwrap() });
 
-        let settings = config(&[&log[..], &["--match-url", &matches, "--payment-decline-percent", "0"]].concat());
+        let settings = config(&[&log[..], &["--grpc", "127.0.0.1:0"]].concat());
+        let app = battlearena_socket_gateway::App::build(settings).await.unwrap();
+        let sockets = format!("ws://{}/ws", app.http_addr());
+        let token = stop.clone();
+        tasks.spawn("socket-gateway", async move { app.run(token).await.unwrap() });
+
+        let settings =
+            config(&[&log[..], &["--match-url", &matches, "--payment-decline-percent", "0"]].concat());
         let app = battlearena_gateway::App::build(settings).await.unwrap();
         let gateway = format!("http://{}", app.http_addr());
         let token = stop.clone();
@@ -68,6 +86,7 @@ impl Platform {
             gateway: Gateway::new(&gateway.parse().unwrap(), Retry::default()).unwrap(),
             game_server: GameServer::new(&matches.parse().unwrap(), Retry::default()),
             analytics: analytics.parse().unwrap(),
+            addresses: Addresses { gateway, matches, sockets },
             _tasks: tasks,
             stop,
         }

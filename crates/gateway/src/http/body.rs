@@ -2,12 +2,14 @@
 //! and the last one with the name of the field.
 
 use std::marker::PhantomData;
+use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::BytesMut;
 use actix_web::{FromRequest, HttpRequest};
 use battlearena_proto::{ErrorKind, Failure};
+use battlearena_runtime::deadline;
 use battlearena_telemetry::http::HttpFailure;
 use futures::StreamExt;
 use futures::future::LocalBoxFuture;
@@ -17,6 +19,9 @@ use serde::{Deserialize, Deserializer};
 
 /// The largest body, in bytes.
 pub(super) const LARGEST: usize = 64 * 1024;
+
+/// The longest wait for a whole body.
+const LONGEST_READ: Duration = Duration::from_secs(4);
 
 /// How much of a body that is too large is read, in bytes, before the connection is given up: a client that is still
 /// sending would not see the answer.
@@ -38,7 +43,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
                 let message = "the content type must be application/json";
                 return Err(Failure::new(ErrorKind::UnsupportedMediaType, message).into());
             }
-            let bytes = read(payload).await?;
+            let bytes = read_in_time(payload).await?;
             Ok(Self(decode(&bytes)?))
         })
     }
@@ -50,6 +55,14 @@ fn is_json(request: &HttpRequest) -> bool {
     let media_type = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     media_type == "application/json"
         || (media_type.starts_with("application/") && media_type.ends_with("+json"))
+}
+
+/// A client that dawdles is told so before the deadline passes, which would look like a slowness of ours. A fifth of the
+/// time is left to refuse, or to do the work.
+async fn read_in_time(payload: Payload) -> Result<BytesMut, Failure> {
+    let patience = LONGEST_READ.min(deadline::remaining() * 4 / 5);
+    let late = |_elapsed| Failure::new(ErrorKind::Malformed, "the body did not arrive in time");
+    tokio::time::timeout(patience, read(payload)).await.map_err(late)?
 }
 
 async fn read(mut payload: Payload) -> Result<BytesMut, Failure> {
@@ -148,6 +161,9 @@ fn malformed(error: &serde_json::Error) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use actix_web::web::Bytes;
+    use battlearena_runtime::Deadline;
+
     use super::*;
 
     #[derive(Debug, Deserialize)]
@@ -200,6 +216,21 @@ mod tests {
         ];
         for (body, field) in table {
             assert_eq!(failure(body), (ErrorKind::Invalid, field.map(str::to_owned)), "{body}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_dawdles_is_refused_before_the_deadline() {
+        for (deadline_seconds, patience_seconds) in [(5, 4), (1, 0), (60, 4)] {
+            let began = tokio::time::Instant::now();
+            let beginning = futures::stream::iter([Ok(Bytes::from_static(b"{"))]);
+            let body = beginning.chain(futures::stream::pending());
+            let deadline = Deadline::after(Duration::from_secs(deadline_seconds));
+            let failure = deadline::scope(deadline, read_in_time(Payload::from(body.boxed_local())));
+            let failure = failure.await.unwrap_err();
+            assert_eq!(failure.kind(), ErrorKind::Malformed);
+            assert_eq!(failure.message(), "the body did not arrive in time");
+            assert_eq!(began.elapsed().as_secs(), patience_seconds, "virtual time");
         }
     }
 

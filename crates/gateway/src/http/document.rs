@@ -9,7 +9,7 @@ use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 use utoipa::openapi::{Ref, RefOr};
 use utoipa::{IntoResponses, OpenApi, ToResponse, ToSchema};
 
-use super::{match_views, matches, pages, players, statistics, system_events, transactions};
+use super::{chat, match_views, matches, pages, players, statistics, system_events, transactions};
 
 /// The API.
 #[derive(OpenApi)]
@@ -46,6 +46,8 @@ use super::{match_views, matches, pages, players, statistics, system_events, tra
         transactions::create,
         transactions::of_player,
         system_events::record,
+        chat::general,
+        chat::of_room,
     ),
     components(
         schemas(ErrorBody),

@@ -6,8 +6,9 @@ use actix_web::web::{self, Data, ServiceConfig};
 use battlearena_runtime::Readiness;
 use battlearena_telemetry::http::{Operations, method_not_allowed, not_found, operations};
 
-use super::{match_views, matches, pages, players, statistics, system_events, transactions};
+use super::{chat, match_views, matches, pages, players, statistics, system_events, transactions};
 use crate::AuthMode;
+use crate::service::chat::Chat;
 use crate::service::matches::Matches;
 use crate::service::players::Players;
 use crate::service::purchases::Purchases;
@@ -23,6 +24,7 @@ pub(crate) struct Services {
     pub(crate) matches: Data<Matches>,
     pub(crate) statistics: Data<Statistics>,
     pub(crate) system_events: Data<SystemEvents>,
+    pub(crate) chat: Data<Chat>,
 }
 
 /// One route. Each path has one method; the more special of two paths that both fit comes first.
@@ -59,18 +61,21 @@ pub(crate) fn table() -> Vec<Entry> {
         post("/api/matches/{match_id}/heartbeat", |route| route.to(matches::heartbeat)),
         post("/api/transactions/create", |route| route.to(transactions::create)),
         post("/api/system/event", |route| route.to(system_events::record)),
+        get("/history", |route| route.to(chat::general)),
+        get("/api/chat/{room}/history", |route| route.to(chat::of_room)),
     ]
 }
 
 /// Adds every route to an app.
 pub(crate) fn serve(app: &mut ServiceConfig, services: &Services, readiness: Readiness) {
-    let Services { auth, players, purchases, matches, statistics, system_events } = services.clone();
+    let Services { auth, players, purchases, matches, statistics, system_events, chat } = services.clone();
     app.app_data(auth)
         .app_data(players)
         .app_data(purchases)
         .app_data(matches)
         .app_data(statistics)
-        .app_data(system_events);
+        .app_data(system_events)
+        .app_data(chat);
     operations(app, Operations { readiness, service: "gateway" });
     for Entry { method, path, route } in table() {
         let allow = if method == Method::GET { "GET" } else { "POST" };

@@ -2,13 +2,19 @@
 //! are recorded.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
+use actix_web::App;
+use actix_web::test::{TestRequest, call_service, init_service};
 use battlearena_proto::{PlayerId, Tier};
+use battlearena_runtime::Readiness;
 use battlearena_storage::testing::TestDatabase;
-use battlearena_storage::{Database, DatabaseSettings, Wake};
+use battlearena_storage::{Database, DatabaseSettings, Wake, database_check};
+use battlearena_telemetry::http::{Instrument, Operations, operations};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
+use tracing::subscriber::DefaultGuard;
+use tracing::{Dispatch, Instrument as _};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 
@@ -53,6 +59,16 @@ impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Spans {
 }
 
 impl Spans {
+    /// Keeps the spans of this thread until the guard is dropped.
+    fn record() -> (Self, DefaultGuard) {
+        // While there is but one subscriber in the process, `tracing` takes its answer about a span for that of all.
+        static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(tracing_subscriber::registry()));
+        LazyLock::force(&SECOND);
+        let spans = Self::default();
+        let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(spans.clone()));
+        (spans, guard)
+    }
+
     /// The spans of that name, with the number of statements right below them, and forgets all others.
     fn take(&self, name: &str) -> (Fields, usize) {
         let spans = std::mem::take(&mut *self.0.lock().unwrap());
@@ -75,8 +91,7 @@ async fn use_cases_have_one_span_each_with_its_attributes() {
     let (wake, metrics) = (Wake::new("test"), Metrics::new());
     let players = Players { database: database.clone(), wake: wake.clone(), metrics: metrics.clone() };
     let purchases = Purchases { database, wake, metrics, decline: DeclinePercent(100.0) };
-    let spans = Spans::default();
-    let _here = tracing::subscriber::set_default(tracing_subscriber::registry().with(spans.clone()));
+    let (spans, _here) = Spans::record();
 
     let new = NewPlayer {
         username: "Zoë".to_owned(),
@@ -111,4 +126,22 @@ async fn use_cases_have_one_span_each_with_its_attributes() {
         ("transaction.status", "failed"),
     ]);
     assert_eq!(spans.take("create_transaction"), (expected, 1));
+}
+
+#[actix_web::test]
+async fn a_probe_asks_the_database_and_is_no_trace() {
+    let url = TestDatabase::create(&[crate::migrator().unwrap()]).await.url;
+    let database = Database::new(&DatabaseSettings::for_url(url), "test").unwrap();
+    let readiness = Readiness::new().with_check("database", database_check(database, crate::SCHEMA, 1));
+    let shown = Operations { readiness: readiness.clone(), service: "gateway" };
+    let app = init_service(App::new().configure(|app| operations(app, shown)).wrap(Instrument::new())).await;
+    let (spans, _here) = Spans::record();
+    for path in ["/readyz", "/readyz", "/health", "/metrics"] {
+        let answer = call_service(&app, TestRequest::get().uri(path).to_request()).await;
+        assert_eq!(answer.status().as_u16(), 200, "{path}");
+    }
+    assert!(spans.0.lock().unwrap().is_empty());
+    // Within a trace the same statement is a part of it.
+    readiness.report().instrument(tracing::info_span!("use case")).await;
+    assert_eq!(spans.take("use case").1, 1);
 }

@@ -15,6 +15,7 @@ use tracing::instrument;
 
 use super::{from_peer, incomplete, note, unknown_player};
 use crate::domain::page::Page;
+use crate::metrics::{Feature, Metrics};
 use crate::store::players;
 
 /// The name of the peer in answers.
@@ -25,6 +26,7 @@ const PEER: &str = "analytics";
 pub(crate) struct Statistics {
     pub(crate) database: Database,
     pub(crate) client: AnalyticsServiceClient<InstrumentedChannel>,
+    pub(crate) metrics: Metrics,
 }
 
 /// A player's place on the leaderboard.
@@ -91,21 +93,24 @@ impl Statistics {
     }
 
     async fn find_rank(&self, player: PlayerId) -> Result<Rank, Failure> {
+        let connection = self.database.connection().await?;
+        let known = players::points_and_tier(connection.session(), player).await?;
+        // The connection is for others while analytics is asked.
+        drop(connection);
+        let (points, tier) = known.ok_or_else(|| unknown_player(player))?;
         let request = GetPlayerRankRequest { player_id: player.get() };
-        match self.client.clone().get_player_rank(request).await.map_err(failure) {
+        let rank = match self.client.clone().get_player_rank(request).await.map_err(failure) {
             Ok(answer) => {
                 let LeaderboardEntry { rank, points, .. } =
                     answer.into_inner().entry.ok_or_else(|| incomplete(PEER))?;
-                Ok(Rank { rank: Some(rank), points })
+                Rank { rank: Some(rank), points }
             }
             // The log is a moment behind: a player may be known here and not there.
-            Err(failure) if failure.kind() == ErrorKind::NotFound => {
-                let connection = self.database.connection().await?;
-                let points = players::total_points(connection.session(), player).await?;
-                points.map(|points| Rank { rank: None, points }).ok_or_else(|| unknown_player(player))
-            }
-            Err(failure) => Err(failure),
-        }
+            Err(failure) if failure.kind() == ErrorKind::NotFound => Rank { rank: None, points },
+            Err(failure) => return Err(failure),
+        };
+        self.metrics.used(Feature::Leaderboard, tier);
+        Ok(rank)
     }
 }
 

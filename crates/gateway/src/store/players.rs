@@ -8,7 +8,7 @@ use crate::domain::money::Cents;
 use crate::domain::player::NewPlayer;
 
 pub(crate) const ALL: [&Statement; 6] =
-    [&REGISTER, &LOG_IN, &PLAYER_BY_ID, &PLAYER_IS_ACTIVE, &TIERS_OF, &TOTAL_POINTS];
+    [&REGISTER, &LOG_IN, &PLAYER_BY_ID, &PLAYER_IS_ACTIVE, &TIERS_OF, &POINTS_AND_TIER];
 
 /// The constraint that a second account of the same name violates.
 pub(crate) const USERNAME_TAKEN: &str = "players_username_key";
@@ -159,19 +159,23 @@ pub(crate) async fn tiers_of(session: Session<'_>, ids: &[i64]) -> Result<Vec<(i
     Ok(rows.iter().map(|row| (row.get(0), tier_of(row, 1))).collect())
 }
 
-static TOTAL_POINTS: Statement = Statement::new(
-    "total_points",
+static POINTS_AND_TIER: Statement = Statement::new(
+    "points_and_tier",
     "SELECT",
     "players",
-    "select total_points from gateway.players where id = $1",
+    "select total_points, tier from gateway.players where id = $1",
 );
 
-/// A player's points as far as they have been told here; `None` when there is no such player.
+/// A player's points as far as they have been told here, and tier; `None` when there is no such player.
 ///
 /// # Errors
 /// See [`StorageError`].
-pub(crate) async fn total_points(session: Session<'_>, id: PlayerId) -> Result<Option<i64>, StorageError> {
-    Ok(session.query_opt(&TOTAL_POINTS, &[&id.get()]).await?.map(|row| row.get(0)))
+pub(crate) async fn points_and_tier(
+    session: Session<'_>,
+    id: PlayerId,
+) -> Result<Option<(i64, Tier)>, StorageError> {
+    let row = session.query_opt(&POINTS_AND_TIER, &[&id.get()]).await?;
+    Ok(row.map(|row| (row.get(0), tier_of(&row, 1))))
 }
 
 /// The column has a check constraint; a tier of a newer release counts as free until this one knows it.

@@ -41,7 +41,7 @@ enum FollowError {
     Ended,
     #[error("the connection that proves the ownership was lost")]
     NotOwner,
-    #[error("the log no longer has what comes next: a rebuild was requested")]
+    #[error("the log no longer has what comes next")]
     Trimmed,
 }
 
@@ -61,6 +61,11 @@ pub(crate) async fn follow_points(
             Err(error) = following => {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
                 tracing::warn!(consumer = POINTS, %error, cause, "points pause");
+                if matches!(error, FollowError::Trimmed)
+                    && let Err(error) = request_rebuild(&database, SCHEMA, POINTS).await
+                {
+                    tracing::warn!(consumer = POINTS, %error, "cannot ask for a rebuild");
+                }
             }
         }
         drop(owned);
@@ -84,16 +89,16 @@ async fn follow(
     attend.set_missed_tick_behavior(MissedTickBehavior::Delay);
     attend.tick().await;
     consumer.attend().await?;
-    let mut stream = subscribe(database, analytics, consumer.offset()).await?;
+    let mut stream = subscribe(analytics, consumer.offset()).await?;
     while owned.is_held() {
         tokio::select! {
             _ = attend.tick() => {
                 if consumer.attend().await? {
-                    stream = subscribe(database, analytics, consumer.offset()).await?;
+                    stream = subscribe(analytics, consumer.offset()).await?;
                 }
             }
             message = stream.message() => {
-                let Some(SubscribeResponse { events, offset }) = message.map_err(failed)? else {
+                let Some(SubscribeResponse { events, offset }) = message? else {
                     return Err(FollowError::Ended);
                 };
                 consumer.observe(offset, events.first().map_or(Duration::ZERO, age));
@@ -107,7 +112,6 @@ async fn follow(
 }
 
 async fn subscribe(
-    database: &Database,
     analytics: &InstrumentedChannel,
     after_offset: i64,
 ) -> Result<tonic::Streaming<SubscribeResponse>, FollowError> {
@@ -117,18 +121,17 @@ async fn subscribe(
     let answer = tokio::time::timeout(deadline::DEFAULT, call)
         .await
         .map_err(|_| FollowError::Log(Box::new(Failure::deadline_exceeded())))?;
-    match answer {
-        Ok(stream) => Ok(stream.into_inner()),
-        Err(status) if status.code() == Code::OutOfRange => {
-            request_rebuild(database, SCHEMA, POINTS).await?;
-            Err(FollowError::Trimmed)
-        }
-        Err(status) => Err(failed(status)),
-    }
+    Ok(answer?.into_inner())
 }
 
-fn failed(status: Status) -> FollowError {
-    FollowError::Log(Box::new(status.into()))
+/// The log may refuse at once or, as a stream does, with its first message.
+impl From<Status> for FollowError {
+    fn from(status: Status) -> Self {
+        match status.code() {
+            Code::OutOfRange => Self::Trimmed,
+            _ => Self::Log(Box::new(status.into())),
+        }
+    }
 }
 
 /// How long ago an event happened.
@@ -143,6 +146,8 @@ struct Points {
 }
 
 impl Projection for Points {
+    type Gathered = Exported;
+
     async fn apply(&self, session: Session<'_>, events: &[Event]) -> Result<(), ApplyError> {
         let earned = sums(events);
         if earned.is_empty() {
@@ -152,24 +157,37 @@ impl Projection for Points {
         Ok(points::add(session, &players, &points).await?)
     }
 
-    /// Takes over the points as analytics has them, with the offset that they are from.
-    async fn reset(&self, session: Session<'_>) -> Result<i64, ApplyError> {
+    /// The points as analytics has them, with the offset that they are from.
+    async fn gather(&self) -> Result<Exported, ApplyError> {
         let mut client = self.analytics.clone();
         let export = bounded(client.export_points(ExportPointsRequest {})).await?;
         let mut export = export.into_inner();
-        let (mut players, mut earned, mut offset) = (Vec::new(), Vec::new(), None);
+        let (mut players, mut points, mut offset) = (Vec::new(), Vec::new(), None);
         while let Some(part) = bounded(export.message()).await? {
             players.extend(part.players.iter().map(|player| player.player_id));
-            earned.extend(part.players.iter().map(|player| player.points));
+            points.extend(part.players.iter().map(|player| player.points));
             offset = Some(part.offset);
         }
         let offset = offset
             .ok_or_else(|| ApplyError::NotNow("analytics exported nothing, not even an offset".to_owned()))?;
-        // Written only now: a transaction that has written holds up the relays until it ends.
+        Ok(Exported { players, points, offset })
+    }
+
+    async fn replace(&self, session: Session<'_>, exported: Exported) -> Result<i64, ApplyError> {
+        let Exported { players, points, offset } = exported;
         points::clear(session).await?;
-        points::add(session, &players, &earned).await?;
+        points::add(session, &players, &points).await?;
         Ok(offset)
     }
+}
+
+/// An export of all points.
+struct Exported {
+    players: Vec<i64>,
+    /// Of the players, in the same order.
+    points: Vec<i64>,
+    /// The export contains the log up to here.
+    offset: i64,
 }
 
 async fn bounded<T>(call: impl Future<Output = Result<T, Status>>) -> Result<T, ApplyError> {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Platform};
+use crate::support::{Answer, Platform, scraped};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_documented_route_is_there() {
@@ -18,7 +18,7 @@ async fn every_documented_route_is_there() {
         for (method, operation) in item.as_object().unwrap() {
             let method: Method = method.to_uppercase().parse().unwrap();
             let concrete =
-                path.replace("{player_id}", "1").replace("{match_id}", "1").replace("{file}", "index.html");
+                path.replace("{player_id}", "1").replace("{match_id}", "1").replace("{file}", "index.html").replace("{room}", "general");
             let answer = Answer::to(platform.request(method.clone(), &concrete)).await;
             assert_ne!(answer.status, 405, "{method} {path}");
             assert_ne!(answer.body["error"]["message"], "no such route", "{method} {path}");
@@ -92,19 +92,9 @@ async fn the_page_works_without_the_internet() {
     platform.stop().await;
 }
 
-/// The number of a series in a scrape; other tests of this process count into the same series.
-fn scraped(scrape: &str, series: &str) -> f64 {
-    let line = scrape.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-    line.unwrap_or_else(|| panic!("{series} is not in the scrape")).parse().unwrap()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn what_happens_is_counted_by_its_name() {
     let platform = Platform::gateway_with(|config| config.payment_decline_percent = 0.0).await;
-    let scrape = async || match platform.get("/metrics").await.body {
-        Value::String(text) => text,
-        other => panic!("{other}"),
-    };
     let series = [
         "player_registrations_total",
         "player_logins_total",
@@ -118,7 +108,7 @@ async fn what_happens_is_counted_by_its_name() {
     ];
     let body = json!({"username": "counted", "email": "a@b", "tier": "enterprise", "region": "asia-pacific"});
     platform.post("/api/players/login", json!({"player_id": 99})).await;
-    let before = scrape().await;
+    let before = platform.scrape().await;
     platform.post("/api/players/register", body).await.ok();
     platform.post("/api/players/login", json!({"player_id": 1})).await.ok();
     platform.post("/api/players/login", json!({"player_id": 99})).await;
@@ -127,7 +117,7 @@ async fn what_happens_is_counted_by_its_name() {
     for _ in 0..3 {
         platform.post_keyed("/api/transactions/create", "once", purchase.clone()).await.ok();
     }
-    let after = scrape().await;
+    let after = platform.scrape().await;
     for name in series {
         let grown = scraped(&after, name) - scraped(&before, name);
         let least = if name.starts_with("revenue") { 12.34 } else { 1.0 };

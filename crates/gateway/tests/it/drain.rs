@@ -1,14 +1,12 @@
 //! Stopping: what was accepted is answered, and nothing new is accepted.
 
-use std::time::Duration;
-
 use battlearena_runtime::{CancellationToken, Tasks};
 use battlearena_storage::testing::TestDatabase;
 use battlearena_storage::{Database, DatabaseSettings};
 use reqwest::Method;
 use serde_json::json;
 
-use crate::support::{Answer, Platform, config};
+use crate::support::{Answer, Platform, config, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_accepted_request_is_answered_while_the_gateway_stops() {
@@ -28,12 +26,7 @@ async fn an_accepted_request_is_answered_while_the_gateway_stops() {
     let login = login.json(&json!({"player_id": 1}));
     let ((), answer) = tokio::join!(
         async {
-            until(async || {
-                let waiting = "select count(*) from pg_stat_activity
-                               where datname = current_database() and wait_event_type = 'Lock'";
-                platform.row(waiting, &[]).await.get::<_, i64>(0) == 1
-            })
-            .await;
+            platform.until_somebody_waits_for_a_lock().await;
             stop.cancel();
             until(async || platform.request(Method::GET, "/livez").send().await.is_err()).await;
             transaction.rollback().await.unwrap();
@@ -43,13 +36,4 @@ async fn an_accepted_request_is_answered_while_the_gateway_stops() {
     assert_eq!(answer.headers["connection"], "close");
     assert_eq!(answer.ok()["username"], "patient");
     platform.stop().await;
-}
-
-async fn until(reached: impl AsyncFn() -> bool) {
-    let asking = async {
-        while !reached().await {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(60), asking).await.unwrap();
 }

@@ -7,9 +7,11 @@
     reason = "what helps a test may fail as a test does; clippy.toml allows it in test functions only"
 )]
 
+mod chat;
 mod documents;
 mod drain;
 mod edge;
+mod hang_up;
 mod idempotency;
 mod matches;
 mod outage;

@@ -56,3 +56,28 @@ async fn points_arrive_in_the_profile_and_can_be_rebuilt() {
     }
     platform.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn points_arrive_although_the_log_was_trimmed() {
+    let platform = Platform::start().await;
+    platform.register_many(3).await;
+    let first = play(&platform).await;
+    for (player, points) in &first {
+        platform.get_until(&format!("/api/players/{player}"), |body| body["total_points"] == *points).await;
+    }
+
+    // The gateway is back before the first match, as if restored from a backup, and the log no longer has that match.
+    let restored = "with points as (update gateway.players set total_points = 0),
+                         consumer as (update gateway.consumers set log_offset = 0),
+                         events as (delete from analytics.system_events),
+                         trimmed as (update analytics.log_head set trimmed_through = last_offset)
+                    select count(*) from gateway.players";
+    platform.row(restored, &[]).await;
+    // The next match makes the gateway notice.
+    let second = play(&platform).await;
+    for ((player, one), (_, other)) in first.iter().zip(second) {
+        let sum = one + other;
+        platform.get_until(&format!("/api/players/{player}"), |body| body["total_points"] == sum).await;
+    }
+    platform.stop().await;
+}

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::Platform;
+use crate::support::{Platform, scraped};
 
 async fn play(platform: &Platform, winner_id: i64) {
     let start = json!({"match_type": "solo", "player_ids": [1, 2]});
@@ -86,5 +86,20 @@ async fn a_player_has_a_place_from_the_start() {
         assert_eq!(rank["points"], 0);
         platform.get_until(&format!("/api/players/{id}/rank"), |body| body["rank"] != Value::Null).await;
     }
+    platform.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_at_the_own_place_is_a_use_of_the_leaderboard() {
+    let platform = Platform::start().await;
+    let player = json!({"username": "vain", "email": "a@b", "tier": "enterprise"});
+    platform.post("/api/players/register", player).await.ok();
+    // Nobody else in this process looks up the place of such a player.
+    let series = "feature_usage_total{feature=\"leaderboard\",user_tier=\"enterprise\"}";
+    let uses = async || scraped(&platform.scrape().await, series);
+    let before = uses().await;
+    platform.get("/api/players/1/rank").await.ok();
+    platform.get("/api/players/2/rank").await.refused(404, "not_found", Some("player_id"));
+    assert_eq!(uses().await - before, 1.0);
     platform.stop().await;
 }

@@ -43,10 +43,33 @@ pub(crate) fn config(database_url: &str) -> Config {
         auth: AuthMode::Open,
         open_bind_any: false,
         match_url: NOBODY.to_owned(),
+        socket_gateway_url: NOBODY.to_owned(),
         payment_decline_percent: 0.0,
         database: DatabaseSettings::for_url(database_url),
         relay: RelaySettings { event_log_url: NOBODY.to_owned(), outbox_retention_days: 7 },
     }
+}
+
+async fn socket_gateway(url: &str, relay: RelaySettings) -> battlearena_socket_gateway::App {
+    let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+    battlearena_socket_gateway::App::build(battlearena_socket_gateway::Config {
+        http: loopback,
+        grpc: loopback,
+        auth: battlearena_socket_gateway::AuthMode::Open,
+        open_bind_any: false,
+        commands_per_second: 50,
+        commands_burst: 200,
+        recovery_messages: 2000,
+        queue_bytes: 1_048_576,
+        heartbeat_seconds: 25,
+        timeout_seconds: 60,
+        seen_seconds: 60,
+        message_retention_days: 30,
+        database: DatabaseSettings::for_url(url),
+        relay,
+    })
+    .await
+    .unwrap()
 }
 
 impl Platform {
@@ -55,6 +78,7 @@ impl Platform {
         let migrators = [
             battlearena_gateway::migrator().unwrap(),
             battlearena_match::migrator().unwrap(),
+            battlearena_socket_gateway::migrator().unwrap(),
             battlearena_analytics::migrator().unwrap(),
         ];
         let url = TestDatabase::create(&migrators).await.url;
@@ -64,6 +88,7 @@ impl Platform {
         let analytics = battlearena_analytics::App::build(battlearena_analytics::Config {
             http: loopback,
             grpc: loopback,
+            open_bind_any: false,
             event_retention_days: 90,
             database: DatabaseSettings::for_url(&url),
         });
@@ -75,13 +100,22 @@ impl Platform {
         let matches = battlearena_match::App::build(battlearena_match::Config {
             http: loopback,
             grpc: loopback,
+            open_bind_any: false,
             match_ttl_seconds: 7200,
             heartbeat_timeout_seconds: 30,
             database: DatabaseSettings::for_url(&url),
             relay: relay.clone(),
         });
         let matches = matches.await.unwrap();
-        let config = Config { match_url: format!("http://{}", matches.grpc_addr()), relay, ..config(&url) };
+        let sockets = socket_gateway(&url, relay.clone()).await;
+        let config = Config {
+            match_url: format!("http://{}", matches.grpc_addr()),
+            socket_gateway_url: format!("http://{}", sockets.grpc_addr()),
+            relay,
+            ..config(&url)
+        };
+        let sockets_stop = stop.clone();
+        tasks.spawn("socket-gateway", async move { sockets.run(sockets_stop).await.unwrap() });
         let (analytics_stop, match_stop) = (stop.clone(), stop.clone());
         tasks.spawn("analytics", async move { analytics.run(analytics_stop).await.unwrap() });
         tasks.spawn("match", async move { matches.run(match_stop).await.unwrap() });
@@ -117,6 +151,11 @@ impl Platform {
     pub(crate) async fn stop(self) {
         self.stop.cancel();
         self.tasks.stop(Duration::from_secs(30)).await.unwrap();
+    }
+
+    /// Host and port of the gateway.
+    pub(crate) fn address(&self) -> &str {
+        self.base.strip_prefix("http://").unwrap()
     }
 
     pub(crate) fn database_url(&self) -> &str {
@@ -164,6 +203,21 @@ impl Platform {
         let database = Database::new(&DatabaseSettings::for_url(&self.database_url), "test").unwrap();
         let connection = database.connection().await.unwrap();
         connection.session().query_text(sql, parameters).await.unwrap()
+    }
+
+    /// What a scrape says now.
+    pub(crate) async fn scrape(&self) -> String {
+        match self.get("/metrics").await.body {
+            Value::String(text) => text,
+            other => panic!("{other}"),
+        }
+    }
+
+    /// Waits until a statement waits for a row that somebody else holds.
+    pub(crate) async fn until_somebody_waits_for_a_lock(&self) {
+        let waiting = "select count(*) from pg_stat_activity
+                       where datname = current_database() and wait_event_type = 'Lock'";
+        until(async || self.row(waiting, &[]).await.get::<_, i64>(0) == 1).await;
     }
 
     /// Asks until the answer is as expected.
@@ -234,4 +288,20 @@ impl Answer {
     pub(crate) fn invalid(&self, field: &str) -> String {
         self.refused(422, "invalid", Some(field))
     }
+}
+
+/// The number of a series in a scrape; other tests of this process count into the same series.
+pub(crate) fn scraped(scrape: &str, series: &str) -> f64 {
+    let line = scrape.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    line.unwrap_or_else(|| panic!("{series} is not in the scrape")).parse().unwrap()
+}
+
+/// Looks again and again until it holds.
+pub(crate) async fn until(holds: impl AsyncFn() -> bool) {
+    let looking = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(IN_THE_END, looking).await.expect("it never came to be");
 }

@@ -1,7 +1,7 @@
 //! Gives up matches of which nothing is heard, and counts those in progress. One replica at a time does it: the gauge
 //! is a fact of the database, and has one owner.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use battlearena_runtime::CancellationToken;
 use battlearena_storage::{Ownership, StorageError};
@@ -11,6 +11,8 @@ use crate::store::matches;
 
 /// How often it looks.
 const INTERVAL: Duration = Duration::from_secs(1);
+/// After a longer pause than this between two looks, matches get the time for a heartbeat before silence counts.
+const DEAF: Duration = Duration::from_secs(5);
 
 /// How long matches may be silent.
 pub(crate) struct Patience {
@@ -24,24 +26,34 @@ pub(crate) struct Patience {
 pub(crate) async fn run(service: MatchService, patience: Patience, stop: CancellationToken) {
     let ownership = Ownership::new(service.database.clone(), "match reaper");
     while let Some(owned) = ownership.acquire(&stop).await {
-        while owned.is_held() && !stop.is_cancelled() {
-            if let Err(error) = look(&service, &patience).await {
-                tracing::debug!(%error, "the reaper could not look");
+        let reaping = async {
+            // While nobody looked, nobody may have been able to take heartbeats either.
+            let (mut deaf_until, mut looked) = (Instant::now(), None::<Instant>);
+            while owned.is_held() {
+                if looked.is_none_or(|at| at.elapsed() > DEAF) {
+                    deaf_until = Instant::now() + patience.heartbeat_timeout;
+                }
+                match look(&service, &patience, Instant::now() >= deaf_until).await {
+                    Ok(()) => looked = Some(Instant::now()),
+                    Err(error) => {
+                        tracing::warn!(%error, "the reaper could not look");
+                        looked = None;
+                    }
+                }
+                tokio::time::sleep(INTERVAL).await;
             }
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = tokio::time::sleep(INTERVAL) => {}
-            }
-        }
-        service.metrics.in_progress_unknown();
-        if stop.is_cancelled() {
-            return;
+        };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = reaping => service.metrics.in_progress_unknown(),
         }
     }
 }
 
-async fn look(service: &MatchService, patience: &Patience) -> Result<(), StorageError> {
-    service.crash_lost(patience.heartbeat_timeout, patience.match_ttl).await?;
+async fn look(service: &MatchService, patience: &Patience, was_listening: bool) -> Result<(), StorageError> {
+    // A match that is silent for as long as the longest life is lost in any case.
+    let heartbeat_timeout = if was_listening { patience.heartbeat_timeout } else { patience.match_ttl };
+    service.crash_lost(heartbeat_timeout, patience.match_ttl).await?;
     service.metrics.in_progress(matches::count_in_progress(&service.database).await?);
     Ok(())
 }

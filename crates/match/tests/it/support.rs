@@ -32,6 +32,11 @@ impl Drop for Platform {
 
 impl Platform {
     pub(crate) async fn start() -> Self {
+        Self::start_with(30).await
+    }
+
+    /// Starts with another limit for the silence between heartbeats, in seconds.
+    pub(crate) async fn start_with(heartbeat_timeout_seconds: u32) -> Self {
         battlearena_telemetry::start_for_tests();
         let migrators = [battlearena_match::migrator().unwrap(), battlearena_analytics::migrator().unwrap()];
         let url = TestDatabase::create(&migrators).await.url;
@@ -42,6 +47,7 @@ impl Platform {
         let config = battlearena_analytics::Config {
             http: any,
             grpc: any,
+            open_bind_any: false,
             event_retention_days: 90,
             database: database.clone(),
         };
@@ -54,8 +60,9 @@ impl Platform {
         let config = Config {
             http: any,
             grpc: any,
+            open_bind_any: false,
             match_ttl_seconds: 7200,
-            heartbeat_timeout_seconds: 30,
+            heartbeat_timeout_seconds,
             database,
             relay,
         };

@@ -1,10 +1,9 @@
 //! What an answer proves: that an operation took place, that it did not, or nothing. Pure.
 
-use battlearena_proto::{ErrorKind, TransactionStatus};
-use serde::Deserialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use battlearena_client::calls::{LoggedIn, Player, PurchaseDecision, StartedMatch};
+use battlearena_client::{Delivery, Error, Refusal};
+use battlearena_proto::{ErrorKind, MatchId, MatchStatus, PlayerId, TransactionStatus};
 
-use crate::api::{Answer, Delivery};
 use crate::report::Problem;
 
 /// What is known after an operation.
@@ -18,202 +17,124 @@ pub(super) enum Verdict<T> {
     Unknown(Problem),
 }
 
-/// Judges a request that should succeed; `read` checks the body of a success.
-pub(super) fn judge<T>(delivery: &Delivery, read: impl FnOnce(&Answer) -> Result<T, String>) -> Verdict<T> {
-    let answer = match &delivery.result {
-        Ok(answer) => answer,
-        Err(fault) => {
-            let problem = Problem::plain(fault.to_string());
-            return if delivery.lost == 0 { Verdict::NotApplied(problem) } else { Verdict::Unknown(problem) };
-        }
-    };
-    if answer.status.is_success() {
-        match read(answer) {
+/// Judges a call that should succeed; `check` looks at the answer of a success.
+pub(super) fn judge<A, T>(delivery: &Delivery<A>, check: impl FnOnce(&A) -> Result<T, String>) -> Verdict<T> {
+    match &delivery.result {
+        Ok(answer) => match check(answer) {
             Ok(value) => Verdict::Applied(value),
-            Err(why) => Verdict::Unknown(unexpected(answer, &why)),
-        }
-    } else if answer.status.is_server_error() {
-        Verdict::Unknown(unexpected(answer, "not a final answer"))
-    } else {
-        Verdict::NotApplied(unexpected(answer, "refused"))
+            Err(why) => Verdict::Unknown(Problem::plain(format!("answered with {why}"))),
+        },
+        Err(error) if error.may_have_been_applied() => Verdict::Unknown(problem(error)),
+        Err(error) => Verdict::NotApplied(problem(error)),
     }
 }
 
-/// Judges a request that must be refused in one way: the status, and the code in the platform's error shape.
-pub(super) fn judge_refusal(delivery: &Delivery, expected: ErrorKind) -> Verdict<()> {
-    let answer = match &delivery.result {
-        Ok(answer) => answer,
-        Err(fault) => return Verdict::NotApplied(Problem::plain(fault.to_string())),
-    };
-    let fits = answer.status.as_u16() == expected.http_status()
-        && parse::<Refusal>(answer).is_ok_and(|refusal| refusal.error.is(expected));
-    if fits {
-        Verdict::Applied(())
-    } else {
-        let why = format!("expected {} {}", expected.http_status(), expected.as_str());
-        Verdict::NotApplied(unexpected(answer, &why))
+/// Judges a call that must be refused in one way.
+pub(super) fn judge_refusal<A>(delivery: &Delivery<A>, expected: ErrorKind) -> Verdict<()> {
+    match &delivery.result {
+        Err(Error::Refused(Refusal { kind, .. })) if *kind == expected => Verdict::Applied(()),
+        Err(error) => Verdict::NotApplied(problem(error)),
+        Ok(_) => Verdict::NotApplied(Problem::plain(format!("accepted instead of {expected}"))),
     }
 }
 
-pub(super) fn total_players(answer: &Answer) -> Result<i64, String> {
-    #[derive(Deserialize)]
-    struct Body {
-        total_players: i64,
-    }
-    parse::<Body>(answer).map(|body| body.total_players)
+/// Any answer will do.
+pub(super) fn anything<A>(_: &A) -> Result<(), String> {
+    Ok(())
 }
 
-pub(super) fn player_id(answer: &Answer) -> Result<i64, String> {
-    #[derive(Deserialize)]
-    struct Body {
-        player_id: i64,
-    }
-    parse::<Body>(answer).map(|body| body.player_id)
+pub(super) fn logged_in(expected: PlayerId) -> impl FnOnce(&LoggedIn) -> Result<(), String> {
+    move |answer| same_player(answer.player_id, expected)
 }
 
-pub(super) fn same_player(answer: &Answer, expected: i64) -> Result<(), String> {
-    match player_id(answer)? {
-        answered if answered == expected => Ok(()),
-        _ => Err("another player".to_owned()),
-    }
+pub(super) fn profile_of(expected: PlayerId) -> impl FnOnce(&Player) -> Result<(), String> {
+    move |answer| same_player(answer.player_id, expected)
 }
 
 /// A match that is now in progress: its id.
-pub(super) fn started_match(answer: &Answer) -> Result<i64, String> {
-    #[derive(Deserialize)]
-    struct Body {
-        match_id: i64,
-    }
-    status(answer, "in_progress")?;
-    parse::<Body>(answer).map(|body| body.match_id)
+pub(super) fn started_match(answer: &StartedMatch) -> Result<MatchId, String> {
+    has_status(answer.status, MatchStatus::InProgress).map(|()| answer.match_id)
 }
 
-pub(super) fn status(answer: &Answer, expected: &str) -> Result<(), String> {
-    let body: Status<'_> = parse(answer)?;
-    if body.status == expected { Ok(()) } else { Err(format!("status {}", body.status)) }
+pub(super) fn has_status(status: MatchStatus, expected: MatchStatus) -> Result<(), String> {
+    if status == expected { Ok(()) } else { Err(format!("status {status}")) }
 }
 
 /// How a purchase was decided: completed or failed.
-pub(super) fn purchase_status(answer: &Answer) -> Result<TransactionStatus, String> {
-    let body: Status<'_> = parse(answer)?;
-    match body.status.parse() {
-        Ok(status @ (TransactionStatus::Completed | TransactionStatus::Failed)) => Ok(status),
-        Ok(TransactionStatus::Refunded) | Err(_) => Err(format!("status {}", body.status)),
+pub(super) fn purchase_status(answer: &PurchaseDecision) -> Result<TransactionStatus, String> {
+    match answer.status {
+        status @ (TransactionStatus::Completed | TransactionStatus::Failed) => Ok(status),
+        TransactionStatus::Refunded => Err(format!("status {}", answer.status)),
     }
 }
 
-pub(super) fn any_json(answer: &Answer) -> Result<(), String> {
-    parse::<IgnoredAny>(answer).map(|_| ())
+fn same_player(answered: PlayerId, expected: PlayerId) -> Result<(), String> {
+    if answered == expected { Ok(()) } else { Err("another player".to_owned()) }
 }
 
-/// No content, 204.
-pub(super) fn nothing(answer: &Answer) -> Result<(), String> {
-    if answer.status == http::StatusCode::NO_CONTENT { Ok(()) } else { Err("content".to_owned()) }
-}
-
-#[derive(Deserialize)]
-struct Status<'a> {
-    status: &'a str,
-}
-
-#[derive(Deserialize)]
-struct Refusal {
-    error: Details,
-}
-
-#[derive(Deserialize)]
-struct Details {
-    code: String,
-    message: String,
-    request_id: String,
-}
-
-impl Details {
-    fn is(&self, kind: ErrorKind) -> bool {
-        self.code == kind.as_str() && !self.message.is_empty() && !self.request_id.is_empty()
-    }
-}
-
-fn parse<'a, T: Deserialize<'a>>(answer: &'a Answer) -> Result<T, String> {
-    serde_json::from_slice(&answer.body).map_err(|error| error.to_string())
-}
-
-fn unexpected(answer: &Answer, why: &str) -> Problem {
-    let status = answer.status.as_u16();
-    let what = match parse_owned::<Refusal>(answer) {
-        Some(refusal) => format!("{status} {}", refusal.error.code),
-        None => format!("{status} {why}"),
+fn problem(error: &Error) -> Problem {
+    let what = match error {
+        Error::Refused(Refusal { kind, .. }) => format!("{} {kind}", kind.http_status()),
+        Error::Unanswered { fault, .. } => fault.to_string(),
+        Error::Unreadable { status, .. } => format!("{status} unreadable"),
     };
-    let body: String = String::from_utf8_lossy(&answer.body).chars().take(300).collect();
-    Problem { what, example: format!("{status} ({why}): {body}") }
-}
-
-fn parse_owned<T: DeserializeOwned>(answer: &Answer) -> Option<T> {
-    serde_json::from_slice(&answer.body).ok()
+    Problem { what, example: error.to_string() }
 }
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-    use http::StatusCode;
+    use battlearena_client::Fault;
 
     use super::*;
-    use crate::api::Fault;
 
-    fn answered(status: u16, body: &'static str) -> Delivery {
-        let status = StatusCode::from_u16(status).unwrap();
-        Delivery {
-            result: Ok(Answer { status, body: Bytes::from_static(body.as_bytes()) }),
-            lost: 0,
-            retries: 0,
-        }
+    fn delivered<A>(result: Result<A, Error>) -> Delivery<A> {
+        Delivery { result, lost: 0, retries: 0 }
+    }
+
+    fn refused(kind: ErrorKind) -> Delivery<()> {
+        let message = "no".to_owned();
+        delivered(Err(Refusal { kind, message, field: None, request_id: Some("r".into()) }.into()))
+    }
+
+    fn unanswered(lost: u32) -> Delivery<()> {
+        delivered(Err(Error::Unanswered { fault: Fault::NotConnected, lost }))
     }
 
     #[test]
     fn a_success_proves_what_it_says() {
-        let verdict = judge(&answered(200, r#"{"match_id":7,"status":"in_progress"}"#), started_match);
-        assert_eq!(verdict, Verdict::Applied(7));
-        let verdict = judge(&answered(200, r#"{"status":"failed"}"#), purchase_status);
-        assert_eq!(verdict, Verdict::Applied(TransactionStatus::Failed));
-        assert_eq!(judge(&answered(204, ""), nothing), Verdict::Applied(()));
+        assert_eq!(judge(&delivered(Ok(7)), |id| Ok(*id)), Verdict::Applied(7));
+        let other = judge(&delivered(Ok(PlayerId(2))), |id| same_player(*id, PlayerId(1)));
+        assert!(matches!(other, Verdict::Unknown(_)), "{other:?}");
+        has_status(MatchStatus::Completed, MatchStatus::InProgress).unwrap_err();
     }
 
     #[test]
     fn a_success_that_cannot_be_read_proves_nothing() {
-        for body in
-            ["", "{}", r#"{"match_id":7,"status":"completed"}"#, r#"{"match_id":"7","status":"in_progress"}"#]
-        {
-            assert!(matches!(judge(&answered(200, body), started_match), Verdict::Unknown(_)), "{body}");
-        }
-        let other = answered(200, r#"{"player_id":2}"#);
-        assert!(matches!(judge(&other, |answer| same_player(answer, 1)), Verdict::Unknown(_)));
+        let unreadable = Error::Unreadable { status: 200, why: "w".into(), text: "t".into() };
+        assert!(matches!(judge(&delivered::<()>(Err(unreadable)), anything), Verdict::Unknown(_)));
     }
 
     #[test]
     fn a_refusal_proves_that_nothing_happened() {
-        let conflict = answered(409, r#"{"error":{"code":"conflict","message":"over","request_id":"r"}}"#);
-        let Verdict::NotApplied(problem) = judge(&conflict, any_json) else { panic!("{conflict:?}") };
+        let conflict = refused(ErrorKind::Conflict);
+        let Verdict::NotApplied(problem) = judge(&conflict, anything) else { panic!("{conflict:?}") };
         assert_eq!(problem.what, "409 conflict");
-        assert!(matches!(judge(&answered(502, "proxy"), any_json), Verdict::Unknown(_)));
     }
 
     #[test]
     fn what_never_left_did_not_happen() {
-        let never = Delivery { result: Err(Fault::NotConnected), lost: 0, retries: 9 };
-        assert!(matches!(judge(&never, any_json), Verdict::NotApplied(_)));
-        let perhaps = Delivery { result: Err(Fault::NotConnected), lost: 1, retries: 9 };
-        assert!(matches!(judge(&perhaps, any_json), Verdict::Unknown(_)));
+        assert!(matches!(judge(&unanswered(0), anything), Verdict::NotApplied(_)));
+        assert!(matches!(judge(&unanswered(1), anything), Verdict::Unknown(_)));
     }
 
     #[test]
     fn a_mistake_must_be_refused_in_the_right_way() {
-        let right = r#"{"error":{"code":"not_found","message":"no such player","request_id":"r"}}"#;
-        assert_eq!(judge_refusal(&answered(404, right), ErrorKind::NotFound), Verdict::Applied(()));
-        for (status, body) in [(200, "{}"), (404, "{}"), (400, right), (404, ""), (500, right)] {
-            let verdict = judge_refusal(&answered(status, body), ErrorKind::NotFound);
-            assert!(matches!(verdict, Verdict::NotApplied(_)), "{status} {body}");
+        assert_eq!(judge_refusal(&refused(ErrorKind::NotFound), ErrorKind::NotFound), Verdict::Applied(()));
+        for wrong in [refused(ErrorKind::Invalid), delivered(Ok(())), unanswered(1)] {
+            assert!(
+                matches!(judge_refusal(&wrong, ErrorKind::NotFound), Verdict::NotApplied(_)),
+                "{wrong:?}"
+            );
         }
-        let code = r#"{"error":{"code":"internal","message":"no such player","request_id":"r"}}"#;
-        assert!(matches!(judge_refusal(&answered(404, code), ErrorKind::NotFound), Verdict::NotApplied(_)));
     }
 }

@@ -4,6 +4,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod platform;
+mod sockets;
+mod talk;
 
 use battlearena_simulator::{CheckResult, Config, OperationSummary, Outcome, Row, run};
 use clap::Parser;
@@ -19,7 +21,7 @@ struct Cli {
 
 async fn simulate(platform: &Platform, arguments: &str, stop: CancellationToken) -> Outcome {
     let line = format!(
-        "simulate --url {} --analytics {} --seed 7 --players 30 --mistakes 5 --reads 5 {arguments}",
+        "simulate --url {} --analytics {} --socket-players 0 --seed 7 --players 30 --mistakes 5 --reads 5 {arguments}",
         platform.url, platform.analytics
     );
     run(Cli::parse_from(line.split_whitespace()).config, stop).await.unwrap()

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex};
 
 use battlearena_proto::analytics::analytics_service_server::{AnalyticsService, AnalyticsServiceServer};
 use battlearena_proto::analytics::*;
+use battlearena_proto::realtime::realtime_service_client::RealtimeServiceClient;
+use battlearena_proto::realtime::{ListMessagesRequest, Message};
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -18,6 +20,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
+use tonic::transport::Channel;
 
 /// How the platform misbehaves.
 #[derive(Debug, Default, Clone)]
@@ -36,6 +39,10 @@ pub(crate) struct Faults {
     pub(crate) accept_mistakes: bool,
     /// Log-ins are never answered.
     pub(crate) stall_log_ins: bool,
+    /// Where the rooms of real sockets are.
+    pub(crate) rooms: Option<RealtimeServiceClient<Channel>>,
+    /// The offset of a message that no room's history tells.
+    pub(crate) forget_message: Option<i64>,
     /// What GetTotals adds to the log-ins.
     pub(crate) lie: i64,
     /// Cancelled with the hundredth log-in.
@@ -130,9 +137,39 @@ async fn handle(
     if faults.stall_log_ins && path.ends_with("/login") {
         std::future::pending::<Infallible>().await;
     }
+    if let (Some(rooms), Some(room)) = (&faults.rooms, room_of_history(&path)) {
+        let answer = history(rooms.clone(), &faults, room, head.uri.query().unwrap_or_default()).await;
+        return Ok(Response::new(Full::new(answer.to_string().into())));
+    }
     let (status, answer) = books.lock().unwrap().answer(&faults, &head.method, path, key, body)?;
     let body = if status == StatusCode::NO_CONTENT { Bytes::new() } else { answer.to_string().into() };
     Ok(Response::builder().status(status).body(Full::new(body)).unwrap())
+}
+
+fn room_of_history(path: &str) -> Option<&str> {
+    path.strip_prefix("/api/chat/")?.strip_suffix("/history")
+}
+
+/// A page of a room's history as the gateway tells it.
+async fn history(
+    mut rooms: RealtimeServiceClient<Channel>,
+    faults: &Faults,
+    room: &str,
+    query: &str,
+) -> Value {
+    let number = |name| query.split('&').find_map(|pair| pair.strip_prefix(name)?.parse().ok());
+    let request = ListMessagesRequest {
+        room: room.to_owned(),
+        limit: number("limit=").unwrap() as i32,
+        before_offset: number("before=").unwrap_or(0),
+    };
+    let page = rooms.list_messages(request).await.unwrap().into_inner().messages;
+    let told = page.iter().filter(|message| Some(message.offset) != faults.forget_message);
+    let entry = |message: &Message| {
+        json!({"id": message.offset, "username": message.username, "text": message.text,
+               "timestamp": "2030-01-01T00:00:00Z"})
+    };
+    json!({"messages": told.map(entry).collect::<Vec<_>>()})
 }
 
 fn every(nth: Option<u64>, count: u64) -> bool {
@@ -142,6 +179,10 @@ fn every(nth: Option<u64>, count: u64) -> bool {
 fn refusal(status: u16, code: &str) -> (StatusCode, Value) {
     let error = json!({"error": {"code": code, "message": "no", "request_id": "r-1"}});
     (StatusCode::from_u16(status).unwrap(), error)
+}
+
+fn logged_in(player_id: i64) -> Value {
+    json!({"player_id": player_id, "username": "p", "level": 1, "last_login": "2030-01-01T00:00:00Z"})
 }
 
 impl Books {
@@ -155,6 +196,9 @@ impl Books {
     ) -> Result<(StatusCode, Value), Dropped> {
         if *method == Method::GET {
             return Ok(self.read(&path));
+        }
+        if path.ends_with("/heartbeat") {
+            return Ok((StatusCode::NO_CONTENT, Value::Null));
         }
         let Some(key) = key else {
             if path != "/api/players/login" {
@@ -187,7 +231,7 @@ impl Books {
         let player_id = serde_json::from_slice::<Value>(body).ok().map(|body| body["player_id"].as_i64());
         let player_id = match player_id {
             Some(Some(player_id)) if player_id <= self.players => player_id,
-            _ if faults.accept_mistakes => return Ok((StatusCode::OK, json!({"player_id": 1}))),
+            _ if faults.accept_mistakes => return Ok((StatusCode::OK, logged_in(1))),
             Some(_) => return Ok(refusal(404, "not_found")),
             None => return Ok(refusal(400, "malformed")),
         };
@@ -200,15 +244,31 @@ impl Books {
         if every(faults.drop_log_ins, self.log_ins as u64) {
             return Err(Dropped);
         }
-        Ok((StatusCode::OK, json!({"player_id": player_id, "username": "p", "level": 1})))
+        Ok((StatusCode::OK, logged_in(player_id)))
     }
 
     fn read(&self, path: &str) -> (StatusCode, Value) {
+        let path = path.split('?').next().unwrap();
         let parts: Vec<_> = path.trim_start_matches("/api/").split('/').collect();
         let answer = match parts[..] {
-            ["stats", "players"] => json!({"total_players": self.players}),
-            ["players", id] => json!({"player_id": id.parse::<i64>().unwrap()}),
-            ["players", _, "rank" | "matches"] | ["leaderboard"] | ["stats", _] => json!({}),
+            ["stats", "players"] => {
+                json!({"total_players": self.players, "active_today": 0, "active_now": 0, "new_today": 0})
+            }
+            ["stats", "matches"] => json!({
+                "total_matches": 0, "in_progress": 0, "completed_today": 0, "crashed_today": 0,
+                "crash_rate_percent": 0, "avg_duration_seconds": 0
+            }),
+            ["stats", "revenue"] => json!({
+                "revenue_today": 9.99, "revenue_month": 12, "transactions_today": 0, "failed_today": 0
+            }),
+            ["players", id] => json!({
+                "player_id": id.parse::<i64>().unwrap(), "username": "p", "email": "p@players.example",
+                "level": 1, "total_points": 0, "account_balance": 0.0, "created_at": "2030-01-01T00:00:00Z",
+                "last_login": null, "is_active": true
+            }),
+            ["players", _, "rank"] => json!({"rank": null, "points": 0}),
+            ["players", _, "matches"] => json!({"matches": []}),
+            ["leaderboard"] => json!({"leaderboard": []}),
             _ => return refusal(404, "not_found"),
         };
         (StatusCode::OK, answer)
@@ -225,7 +285,6 @@ impl Books {
             "/api/matches/complete" => self.end_match(&body, "completed"),
             "/api/matches/crash" => self.end_match(&body, "crashed"),
             "/api/transactions/create" => self.purchase(&body),
-            path if path.ends_with("/heartbeat") => (StatusCode::NO_CONTENT, Value::Null),
             _ => refusal(404, "not_found"),
         }
     }
@@ -236,8 +295,12 @@ impl Books {
             return refusal(422, "invalid");
         }
         let match_type = body["match_type"].as_str().unwrap().to_owned();
+        let answer = json!({
+            "match_id": self.matches.len() + 1, "match_type": match_type, "status": "in_progress",
+            "player_count": players.len(), "server_region": body["server_region"]
+        });
         self.matches.push(Match { match_type, players, status: "in_progress" });
-        (StatusCode::OK, json!({"match_id": self.matches.len(), "status": "in_progress"}))
+        (StatusCode::OK, answer)
     }
 
     fn end_match(&mut self, body: &Value, status: &'static str) -> (StatusCode, Value) {
@@ -268,7 +331,11 @@ impl Books {
         let status = if decided % 10 == 9 { "failed" } else { "completed" };
         let total = self.transactions.entry((item_type, status)).or_default();
         *total = (total.0 + 1, total.1 + cents);
-        (StatusCode::OK, json!({"transaction_id": decided + 1, "status": status, "amount": body["amount"]}))
+        let answer = json!({
+            "transaction_id": decided + 1, "player_id": body["player_id"], "item": body["item_name"],
+            "amount": body["amount"], "status": status
+        });
+        (StatusCode::OK, answer)
     }
 
     fn totals(&self) -> GetTotalsResponse {

@@ -54,7 +54,8 @@ pub(crate) struct Position {
 /// What to answer, with the request's id where it could be read.
 pub(crate) fn parse(text: &str) -> Result<Command, Refusal> {
     let malformed = |message: &str| Refusal::new(ErrorCode::Malformed, message);
-    let value: Value = serde_json::from_str(text).map_err(|error| malformed(&format!("not JSON: {error}")))?;
+    let value: Value =
+        serde_json::from_str(text).map_err(|error| malformed(&format!("not JSON: {error}")))?;
     let Value::Object(object) = value else { return Err(malformed("a frame must be a JSON object")) };
     let Some(Value::String(kind)) = object.get("type") else {
         return Err(malformed("a frame must have a type, which is a string"));
@@ -199,7 +200,10 @@ mod tests {
     fn commands_are_read() {
         let join = parse(r#"{"type":"join","id":"1","room":"a.b","epoch":"e","offset":7,"new":{}}"#).unwrap();
         let position = Some(Position { epoch: "e".into(), offset: 7 });
-        assert_eq!((join.id.as_deref(), join.action), (Some("1"), Action::Join { room: "a.b".into(), position }));
+        assert_eq!(
+            (join.id.as_deref(), join.action),
+            (Some("1"), Action::Join { room: "a.b".into(), position })
+        );
         let history = parse(r#"{"type":"history","room":"a","before":null}"#).unwrap().action;
         assert_eq!(history, Action::History { room: "a".into(), limit: 50, before: None });
         let feed = parse(r#"{"type":"subscribe","channel":"feed"}"#).unwrap().action;
@@ -222,9 +226,17 @@ mod tests {
             (r#"{"type":"subscribe","channel":"news"}"#, ErrorCode::Invalid, Some("channel")),
             (r#"{"type":"history","room":"a","limit":101}"#, ErrorCode::Invalid, Some("limit")),
             (r#"{"type":"history","room":"a","before":0.5}"#, ErrorCode::Invalid, Some("before")),
-            (r#"{"type":"message","room":"a","client_id":"a b","text":"x"}"#, ErrorCode::Invalid, Some("client_id")),
+            (
+                r#"{"type":"message","room":"a","client_id":"a b","text":"x"}"#,
+                ErrorCode::Invalid,
+                Some("client_id"),
+            ),
             (r#"{"type":"message","room":"a","client_id":"a","text":""}"#, ErrorCode::Invalid, Some("text")),
-            (r#"{"type":"message","room":"a","client_id":"a","text":"\u0007"}"#, ErrorCode::Invalid, Some("text")),
+            (
+                r#"{"type":"message","room":"a","client_id":"a","text":"\u0007"}"#,
+                ErrorCode::Invalid,
+                Some("text"),
+            ),
             (r#"{"type":"hello","protocol":2}"#, ErrorCode::UnsupportedProtocol, Some("protocol")),
             (r#"{"type":"hello","protocol":1,"player_id":0}"#, ErrorCode::Invalid, Some("player_id")),
         ] {

@@ -1,7 +1,9 @@
 //! What the feed shows of the platform's events: nothing that only its player may know.
 
 use battlearena_proto::events::event::Body;
-use battlearena_proto::events::{MatchCompleted, MatchCrashed, MatchStarted, PlayerRegistered, TransactionRecorded};
+use battlearena_proto::events::{
+    MatchCompleted, MatchCrashed, MatchStarted, PlayerRegistered, TransactionRecorded,
+};
 use serde_json::{Value, json};
 
 /// The kinds of events of which the feed shows something.
@@ -46,8 +48,9 @@ fn crashed(crashed: &MatchCrashed) -> Value {
 }
 
 fn purchase(purchase: &TransactionRecorded) -> Value {
-    let TransactionRecorded { transaction_id, player_id, item_type, item_name, amount_minor, currency, .. } =
-        purchase;
+    let TransactionRecorded {
+        transaction_id, player_id, item_type, item_name, amount_minor, currency, ..
+    } = purchase;
     json!({"transaction_id": transaction_id, "player_id": player_id, "item_type": item_type,
            "item_name": item_name, "amount_minor": amount_minor, "currency": currency})
 }

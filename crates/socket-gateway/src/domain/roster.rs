@@ -61,11 +61,10 @@ impl Roster {
 
     /// The first so many players, by id.
     pub(crate) fn players(&self, most: usize) -> Vec<Player<'_>> {
-        let player = |(&player_id, present)| {
-            let Present { username, connections: _ } = present;
-            Player { player_id, username }
-        };
-        let mut players: Vec<_> = self.present.iter().map(player).collect();
+        let present = self.present.iter();
+        let mut players: Vec<_> = present
+            .map(|(&player_id, Present { username, connections: _ })| Player { player_id, username })
+            .collect();
         players.sort_unstable();
         players.truncate(most);
         players

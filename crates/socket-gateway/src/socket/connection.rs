@@ -39,8 +39,19 @@ pub(crate) struct Connection {
     writing: VecDeque<Chunk>,
     /// Bytes of the first chunk that were written.
     written: usize,
-    is_shut: bool,
+    /// How far the end has come.
+    ending: Ending,
     _open: InFlight,
+}
+
+#[derive(Default)]
+struct Ending {
+    /// Our side of the stream is closed.
+    is_shut: bool,
+    /// The client has sent its close frame.
+    has_client_closed: bool,
+    /// The client's bytes have no meaning any more.
+    is_broken: bool,
 }
 
 impl Connection {
@@ -50,7 +61,16 @@ impl Connection {
         decoder.feed(early);
         let socket = session.socket().clone();
         let _open = Metrics::get().opened();
-        Self { stream, socket, session, decoder, writing: VecDeque::new(), written: 0, is_shut: false, _open }
+        Self {
+            stream,
+            socket,
+            session,
+            decoder,
+            writing: VecDeque::new(),
+            written: 0,
+            ending: Ending::default(),
+            _open,
+        }
     }
 
     /// Runs the connection to its end.
@@ -139,21 +159,27 @@ impl Connection {
         }
     }
 
-    /// After the close frame: what still comes is thrown away, so that the system does not reset the connection before
-    /// the client has read its end.
+    /// After the close frame: what still comes is thrown away up to the client's close frame, so that the system does not
+    /// reset the connection before the client has read its end.
     fn poll_discard(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ()>> {
-        if self.writing.is_empty() && !self.is_shut {
-            self.is_shut = true;
+        if self.writing.is_empty() && self.ending.has_client_closed {
+            return Poll::Ready(Err(()));
+        }
+        if self.writing.is_empty() && !self.ending.is_shut {
+            self.ending.is_shut = true;
             // The only failure is that the client is gone, which the read finds out.
             let _gone = rustix::net::shutdown(&self.stream, rustix::net::Shutdown::Write);
         }
-        ready!(self.stream.poll_read_ready(context)).map_err(drop)?;
-        Poll::Ready(SCRATCH.with_borrow_mut(|scratch| match self.stream.try_read(scratch) {
-            Ok(0) => Err(()),
-            Ok(_) => Ok(()),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
-            Err(_) => Err(()),
-        }))
+        ready!(self.poll_read(context))?;
+        while !self.ending.is_broken {
+            match self.decoder.next() {
+                Ok(Some(Item::Close(_))) => self.ending.has_client_closed = true,
+                Ok(Some(_)) => {}
+                Ok(None) => break,
+                Err(_) => self.ending.is_broken = true,
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Carries out the next command, or reads.
@@ -166,7 +192,10 @@ impl Connection {
         match self.decoder.next() {
             Ok(Some(item)) => self.take(item),
             Ok(None) => return self.poll_read(context),
-            Err(violation) => self.socket.refuse(&refusal(violation)),
+            Err(violation) => {
+                self.ending.is_broken = true;
+                self.socket.refuse(&refusal(violation));
+            }
         }
         Poll::Ready(Ok(()))
     }
@@ -180,16 +209,21 @@ impl Connection {
                 }
             }
             Item::Pong => {}
-            Item::Close(code) => self.socket.outbox.close(code.unwrap_or(1000), "", None),
+            Item::Close(code) => {
+                self.ending.has_client_closed = true;
+                self.socket.outbox.close(code.unwrap_or(1000), "", None);
+            }
         }
     }
 
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ()>> {
         ready!(self.stream.poll_read_ready(context)).map_err(drop)?;
-        let Self { stream, decoder, .. } = self;
+        let Self { stream, decoder, ending, .. } = self;
         let read = SCRATCH.with_borrow_mut(|scratch| {
             let count = stream.try_read(scratch)?;
-            decoder.feed(&scratch[..count]);
+            if !ending.is_broken {
+                decoder.feed(&scratch[..count]);
+            }
             Ok(count)
         });
         Poll::Ready(match read {

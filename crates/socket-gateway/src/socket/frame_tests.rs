@@ -47,6 +47,7 @@ fn control_frames_come_between_the_parts_of_a_message() {
         found.extend(decoder.next().unwrap());
     }
     assert_eq!(found, items);
+    assert_eq!(decoder.next(), Ok(None));
     assert_eq!((decoder.data.capacity(), decoder.message.capacity()), (0, 0));
 }
 

@@ -170,6 +170,20 @@ impl State {
     }
 }
 
+/// The texts of what is queued, for tests: frames of at most 125 bytes.
+#[cfg(test)]
+pub(super) fn texts(outbox: &Outbox) -> Vec<String> {
+    let state = outbox.state();
+    let bytes: Vec<u8> = state.queue.iter().flat_map(|chunk| chunk.bytes.to_vec()).collect();
+    let (mut rest, mut texts) = (bytes.as_slice(), Vec::new());
+    while let [_, length, payload @ ..] = rest {
+        let (text, next) = payload.split_at(usize::from(*length));
+        texts.push(String::from_utf8(text.to_vec()).unwrap());
+        rest = next;
+    }
+    texts
+}
+
 #[cfg(test)]
 mod tests {
     use futures::task::noop_waker_ref;

@@ -29,12 +29,25 @@ pub trait Projection: Send + Sync {
         events: &[Event],
     ) -> impl Future<Output = Result<(), ApplyError>> + Send;
 
-    /// Throws the effects of all events away, or replaces them by a snapshot, in the transaction of the session.
-    /// Returns the offset up to which the tables now contain the log: 0 when they are empty.
+    /// What a rebuild puts into the tables.
+    type Gathered: Send;
+
+    /// Gathers what the tables should contain, outside of any transaction: it may take long.
     ///
     /// # Errors
     /// As [`Projection::apply`].
-    fn reset(&self, session: Session<'_>) -> impl Future<Output = Result<i64, ApplyError>> + Send;
+    fn gather(&self) -> impl Future<Output = Result<Self::Gathered, ApplyError>> + Send;
+
+    /// Replaces the effects of all events by what was gathered, in the transaction of the session. Returns the offset up
+    /// to which the tables now contain the log.
+    ///
+    /// # Errors
+    /// As [`Projection::apply`].
+    fn replace(
+        &self,
+        session: Session<'_>,
+        gathered: Self::Gathered,
+    ) -> impl Future<Output = Result<i64, ApplyError>> + Send;
 }
 
 /// Why events were not applied. Nothing of the transaction remains.
@@ -57,8 +70,9 @@ pub enum ApplyError {
 impl ApplyError {
     fn is_the_events_fault(&self) -> bool {
         match self {
-            Self::Storage(error) => !error.is_transient(),
-            Self::Event(_) => true,
+            Self::Storage(StorageError::Constraint { .. } | StorageError::Data(_)) | Self::Event(_) => true,
+            // A statement or a schema that is not as it should be is no event's fault: better stand still.
+            Self::Storage(_) => false,
             Self::NotNow(_) | Self::Overtaken => false,
         }
     }
@@ -249,12 +263,36 @@ impl<P: Projection> Consumer<P> {
         if !self.database.query_one(requested, &[&self.name]).await?.get::<_, bool>(0) {
             return Ok(false);
         }
+        match self.rebuild().await {
+            Ok(()) => Ok(true),
+            Err(error) if error.is_the_events_fault() => {
+                tracing::error!(
+                    consumer = self.name,
+                    error = chain(&error),
+                    "the rebuild failed and is given up"
+                );
+                let give_up = Statement::in_schema(
+                    "give_up_rebuild",
+                    "UPDATE",
+                    "consumers",
+                    self.schema,
+                    "update {schema}.consumers set rebuild_requested = false where name = $1",
+                );
+                self.database.execute(give_up, &[&self.name]).await?;
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn rebuild(&mut self) -> Result<(), ApplyError> {
+        let gathered = self.projection.gather().await?;
         let mut connection = self.database.connection().await?;
         let transaction = connection.begin().await?;
-        let session = transaction.session();
         // Bulk work, for which the bound of a request's statement is too short.
-        session.define("set local statement_timeout = '10min'").await?;
-        let offset = self.projection.reset(session.with_statement_timeout(Duration::from_secs(600))).await?;
+        transaction.session().define("set local statement_timeout = '10min'").await?;
+        let session = transaction.session().with_statement_timeout(Duration::from_secs(600));
+        let offset = self.projection.replace(session, gathered).await?;
         let restart = Statement::in_schema(
             "restart_consumer",
             "UPDATE",
@@ -263,19 +301,19 @@ impl<P: Projection> Consumer<P> {
             "update {schema}.consumers set log_offset = $2, rebuild_requested = false where name = $1",
         );
         session.execute(restart, &[&self.name, &offset]).await?;
-        // What died before is seen again on the way.
+        // What died before is contained now, or comes again.
         let forget = Statement::in_schema(
             "forget_dead_letters",
             "DELETE",
             "dead_letters",
             self.schema,
-            "delete from {schema}.dead_letters where queue = $1 and position::bigint > $2",
+            "delete from {schema}.dead_letters where queue = $1",
         );
-        session.execute(forget, &[&self.name, &offset]).await?;
+        session.execute(forget, &[&self.name]).await?;
         transaction.commit().await?;
         self.moved_to(offset);
-        tracing::info!(consumer = self.name, offset, "rebuilding from the log");
-        Ok(true)
+        tracing::info!(consumer = self.name, offset, "rebuilt from the log");
+        Ok(())
     }
 
     /// Tries the next dead letter for which a replay was asked; whether there was one that worked.
@@ -287,17 +325,20 @@ impl<P: Projection> Consumer<P> {
             transaction.rollback().await?;
             return Ok(false);
         };
-        let event = Event {
-            offset: letter.position.parse().unwrap_or_default(),
-            source: String::new(),
-            occurred_at: Some(timestamp_to_wire(letter.occurred_at)),
-            traceparent: letter.traceparent.unwrap_or_default(),
-            body: Some(
-                Body::decode(&letter.kind, &letter.payload)
-                    .map_err(|error| ApplyError::Event(error.to_string()))?,
-            ),
+        let applied = match Body::decode(&letter.kind, &letter.payload) {
+            Ok(body) => {
+                let event = Event {
+                    offset: letter.position.parse().unwrap_or_default(),
+                    source: String::new(),
+                    occurred_at: Some(timestamp_to_wire(letter.occurred_at)),
+                    traceparent: letter.traceparent.unwrap_or_default(),
+                    body: Some(body),
+                };
+                self.projection.apply(session, std::slice::from_ref(&event)).await
+            }
+            Err(error) => Err(ApplyError::Event(error.to_string())),
         };
-        match self.projection.apply(session, std::slice::from_ref(&event)).await {
+        match applied {
             Ok(()) => {
                 let remove = Statement::in_schema(
                     "remove_dead_letter",
@@ -308,10 +349,9 @@ impl<P: Projection> Consumer<P> {
                 );
                 session.execute(remove, &[&letter.id]).await?;
                 transaction.commit().await?;
-                Ok(true)
             }
             Err(error) if error.is_the_events_fault() => {
-                drop(transaction);
+                transaction.rollback().await?;
                 let keep = Statement::in_schema(
                     "keep_dead_letter",
                     "UPDATE",
@@ -319,11 +359,11 @@ impl<P: Projection> Consumer<P> {
                     self.schema,
                     "update {schema}.dead_letters set replay_requested = false, error = $2 where id = $1",
                 );
-                self.database.execute(keep, &[&letter.id, &chain(&error)]).await?;
-                Ok(true)
+                connection.session().execute(keep, &[&letter.id, &chain(&error)]).await?;
             }
-            Err(error) => Err(error),
+            Err(error) => return Err(error),
         }
+        Ok(true)
     }
 }
 

@@ -7,10 +7,13 @@ use battlearena_proto::events::{Event, OutboxEvent, OutboxPosition, event::Body}
 use battlearena_proto::{UndecodableEvent, timestamp_to_wire};
 use jiff::Timestamp;
 
-use crate::{Database, Statement, StorageError};
+use crate::{Database, Session, Statement, StorageError, ToSql};
 
 /// Rows that are deleted at once: some milliseconds of work.
 const TRIM: i64 = 5000;
+
+/// The depth of the queue is counted up to here, so that counting stays cheap however far the log is behind.
+const DEEPEST: i64 = 100_000;
 
 /// The outbox of one schema.
 #[derive(Clone)]
@@ -89,7 +92,7 @@ impl Outbox {
         Ok(rows.iter().map(row_of).collect())
     }
 
-    /// How many rows wait after a position, and for how long the oldest of them has.
+    /// How many rows wait after a position, counted up to [`DEEPEST`], and for how long the oldest of them has.
     pub(crate) async fn waiting(&self, position: &OutboxPosition) -> Result<(i64, Duration), StorageError> {
         let waiting = Statement::in_schema(
             "outbox_depth",
@@ -97,15 +100,17 @@ impl Outbox {
             "outbox",
             self.schema,
             "select count(*), coalesce(extract(epoch from clock_timestamp() - min(created_at)), 0)::float8
-             from {schema}.outbox where (xid, seq) > ($1, $2)",
+             from (select created_at from {schema}.outbox where (xid, seq) > ($1, $2) order by xid, seq limit $3) o",
         );
-        let row = self.database.query_one(waiting, &[&position.transaction, &position.sequence]).await?;
+        let parameters: [&(dyn ToSql + Sync); 3] = [&position.transaction, &position.sequence, &DEEPEST];
+        let row = self.database.query_one(waiting, &parameters).await?;
         Ok((row.get(0), Duration::try_from_secs_f64(row.get(1)).unwrap_or_default()))
     }
 
-    /// Which life of the outbox this is. When the database was restored, into a cluster whose transaction ids are
-    /// younger than those in the outbox or from a time before its last life, a new life begins: what the log has already is deleted, and what it has not
-    /// is stamped anew, so that the order holds again.
+    /// Which life of the outbox this is. When the database was restored into another cluster, or from a time before the
+    /// last life, a new life begins: what the log has already is deleted, and what it has not is stamped anew, so that
+    /// the order holds again. A restored row is known by its `xmin`, which is that of the restore; rows that were told
+    /// since are left as they are.
     pub(crate) async fn incarnation(&self, acknowledged: &OutboxPosition) -> Result<i64, StorageError> {
         let schema = self.schema;
         let current = Statement::in_schema(
@@ -113,23 +118,26 @@ impl Outbox {
             "SELECT",
             "outbox_incarnation",
             schema,
-            "select incarnation,
-                    greatest($1, (select coalesce(max(xid), 0) from {schema}.outbox))
-                      >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint
-             from {schema}.outbox_incarnation",
+            "select i.incarnation, i.system_identifier <> c.system_identifier
+                    or $1 >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint
+             from {schema}.outbox_incarnation i, pg_control_system() c",
         );
         let row = self.database.query_one(current, &[&acknowledged.transaction]).await?;
-        let (incarnation, from_the_future) = (row.get::<_, i64>(0), row.get::<_, bool>(1));
-        let log_is_ahead = acknowledged.incarnation > incarnation;
-        if !from_the_future && !log_is_ahead {
+        let (incarnation, was_restored) = (row.get::<_, i64>(0), row.get::<_, bool>(1));
+        if !was_restored && acknowledged.incarnation <= incarnation {
             return Ok(incarnation);
         }
+        self.begin_new_life(acknowledged, incarnation).await
+    }
+
+    async fn begin_new_life(&self, acknowledged: &OutboxPosition, current: i64) -> Result<i64, StorageError> {
+        let schema = self.schema;
         let delete_delivered = Statement::in_schema(
             "delete_delivered",
             "DELETE",
             "outbox",
             schema,
-            "delete from {schema}.outbox where (xid, seq) <= ($1, $2)",
+            "delete from {schema}.outbox where (xid, seq) <= ($1, $2) and xmin::text::bigint <> (xid & 4294967295)",
         );
         let stamp_anew = Statement::in_schema(
             "stamp_outbox_anew",
@@ -137,19 +145,23 @@ impl Outbox {
             "outbox",
             schema,
             "update {schema}.outbox set xid = pg_current_xact_id()::text::bigint
-             where xid >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint",
+             where xmin::text::bigint <> (xid & 4294967295)",
         );
         let next_life = Statement::in_schema(
             "next_incarnation",
             "UPDATE",
             "outbox_incarnation",
             schema,
-            "update {schema}.outbox_incarnation set incarnation = greatest(incarnation, $1) + 1 returning incarnation",
+            "update {schema}.outbox_incarnation i
+             set incarnation = greatest(i.incarnation, $1) + 1, system_identifier = c.system_identifier
+             from pg_control_system() c returning i.incarnation",
         );
         let mut connection = self.database.connection().await?;
         let transaction = connection.begin().await?;
-        let session = transaction.session();
-        if acknowledged.incarnation == incarnation {
+        // The whole outbox is read: more than a request's statement may take.
+        transaction.session().define("set local statement_timeout = '10min'").await?;
+        let session = transaction.session().with_statement_timeout(Duration::from_secs(600));
+        if acknowledged.incarnation == current {
             session.execute(delete_delivered, &[&acknowledged.transaction, &acknowledged.sequence]).await?;
         }
         session.execute(stamp_anew, &[]).await?;
@@ -157,6 +169,23 @@ impl Outbox {
         transaction.commit().await?;
         tracing::warn!(schema, incarnation, "the outbox begins a new life: its database was restored");
         Ok(incarnation)
+    }
+
+    /// Takes a row out that becomes a dead letter.
+    pub(crate) async fn remove(
+        &self,
+        session: Session<'_>,
+        position: &OutboxPosition,
+    ) -> Result<(), StorageError> {
+        let remove = Statement::in_schema(
+            "remove_from_outbox",
+            "DELETE",
+            "outbox",
+            self.schema,
+            "delete from {schema}.outbox where xid = $1 and seq = $2",
+        );
+        session.execute(remove, &[&position.transaction, &position.sequence]).await?;
+        Ok(())
     }
 
     /// Deletes rows that are delivered and over their retention, the oldest first, at most [`TRIM`] of them. Returns
@@ -171,10 +200,11 @@ impl Outbox {
             "DELETE",
             "outbox",
             self.schema,
+            // The oldest first, and of them those that are over: younger ones behind them are not even looked at.
             "delete from {schema}.outbox where ctid = any(array(
-               select ctid from {schema}.outbox
-               where (xid, seq) <= ($1, $2) and created_at < now() - make_interval(secs => $3)
-               order by xid, seq limit $4))",
+               select ctid from (
+                 select ctid, created_at from {schema}.outbox where (xid, seq) <= ($1, $2) order by xid, seq limit $4) o
+               where created_at < now() - make_interval(secs => $3)))",
         );
         let retention = retention.as_secs_f64();
         let deleted = self

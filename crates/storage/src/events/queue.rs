@@ -16,9 +16,13 @@ impl QueueMetrics {
     pub(crate) fn new(queue: &'static str) -> Self {
         let desc = |name, unit, help| Desc { name, unit, help };
         let depth = desc("queue_depth", Unit::Count, "Events that wait to be delivered or applied.");
-        let oldest = desc("queue_oldest_seconds", Unit::Seconds, "How long the oldest waiting event has waited.");
-        let processing =
-            desc("queue_processing_duration_seconds", Unit::Seconds, "Time to deliver or apply a batch of events.");
+        let oldest =
+            desc("queue_oldest_seconds", Unit::Seconds, "How long the oldest waiting event has waited.");
+        let processing = desc(
+            "queue_processing_duration_seconds",
+            Unit::Seconds,
+            "Time to deliver or apply a batch of events.",
+        );
         let dead =
             desc("queue_dead_letters_total", Unit::Count, "Events that were given up after several tries.");
         Self {

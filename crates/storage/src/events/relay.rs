@@ -113,8 +113,14 @@ impl Relay {
         let mut empty_looks = 0_u32;
         let mut housekeeping: Option<Instant> = None;
         while is_owner() {
+            if stop.is_cancelled() {
+                return self.last_words(position).await;
+            }
             if housekeeping.is_none_or(|last| last.elapsed() > HOUSEKEEPING) {
-                self.keep_house(&position).await?;
+                // Delivery does not depend on it.
+                if let Err(error) = self.keep_house(&position).await {
+                    tracing::warn!(schema = self.outbox.schema, error = %chain(&error), "no housekeeping");
+                }
                 housekeeping = Some(Instant::now());
             }
             let rows = self.outbox.after(&position, BATCH).await?;
@@ -125,9 +131,6 @@ impl Relay {
                 empty_looks = 0;
                 backoff.reset();
                 continue;
-            }
-            if stop.is_cancelled() {
-                return self.last_words(position).await;
             }
             let sleep = POLL.min(POLL_AGAIN * 2_u32.saturating_pow(empty_looks));
             empty_looks = empty_looks.saturating_add(1).min(16);
@@ -228,8 +231,11 @@ impl Relay {
             occurred_at: row.created_at,
             error,
         };
-        let connection = self.database.connection().await?;
-        dead_letters::bury(connection.session(), self.outbox.schema, &letter).await?;
+        let mut connection = self.database.connection().await?;
+        let transaction = connection.begin().await?;
+        self.outbox.remove(transaction.session(), &row.position).await?;
+        dead_letters::bury(transaction.session(), self.outbox.schema, &letter).await?;
+        transaction.commit().await?;
         self.metrics.died();
         Ok(())
     }

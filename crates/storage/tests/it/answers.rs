@@ -2,6 +2,8 @@
 
 use battlearena_storage::idempotency::{AnswerError, Answers, IdempotencyKey};
 
+use battlearena_storage::Statement;
+
 use crate::{SCHEMA, fresh};
 
 const ANSWERS: Answers = Answers::new(SCHEMA, "probe");
@@ -30,7 +32,8 @@ async fn an_answer_is_there_after_the_commit_and_not_before() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_second_of_two_at_once_waits_for_the_first() {
-    let (_, database) = fresh().await;
+    let (url, database) = fresh().await;
+    let observer = crate::open(&url);
     let key = IdempotencyKey::parse("k").unwrap().unwrap();
     let mut first = database.connection().await.unwrap();
     let first = first.begin().await.unwrap();
@@ -41,8 +44,16 @@ async fn the_second_of_two_at_once_waits_for_the_first() {
         ANSWERS.recall::<i64>(second.session(), &key, 1).await.unwrap()
     };
     let first = async {
-        // The second asks while the first still works.
-        tokio::task::yield_now().await;
+        // The second asks while the first still works: it waits for the lock.
+        static WAITING: Statement = Statement::new(
+            "waiting",
+            "SELECT",
+            "pg_locks",
+            "select count(*) from pg_locks where not granted",
+        );
+        while observer.query_one(&WAITING, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+            tokio::task::yield_now().await;
+        }
         ANSWERS.remember(first.session(), &key, 1, &5).await.unwrap();
         first.commit().await.unwrap();
     };

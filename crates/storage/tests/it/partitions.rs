@@ -48,8 +48,29 @@ async fn only_days_that_are_wholly_over_expire() {
     );
     connection.session().define(&tell).await.unwrap();
     TABLE.drop_partition(&database, &expired[0]).await.unwrap();
-    let left =
-        connection.session().query_text("select string_agg(key, ',') from probe.idempotency", &[]).await.unwrap();
+    let left = connection
+        .session()
+        .query_text("select string_agg(key, ',') from probe.idempotency", &[])
+        .await
+        .unwrap();
     assert_eq!(left.get::<_, String>(0), "y");
+    assert!(TABLE.expired(&database, now, 2 * DAY).await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupted_drop_is_finished_by_the_next() {
+    let (url, database) = fresh().await;
+    let now = Timestamp::now();
+    TABLE.make_ahead(&database, now - 72.hours()).await.unwrap();
+    let expired = TABLE.expired(&database, now, 2 * DAY).await.unwrap();
+    // A reader of the table keeps the detach waiting; the one who waits goes away in the middle.
+    let mut reader = crate::open(&url).connection().await.unwrap();
+    let reading = reader.begin().await.unwrap();
+    reading.session().query_text("select count(*) from probe.idempotency", &[]).await.unwrap();
+    let interrupted =
+        tokio::time::timeout(Duration::from_millis(500), TABLE.drop_partition(&database, &expired[0]));
+    assert!(interrupted.await.is_err(), "nothing kept it waiting");
+    reading.rollback().await.unwrap();
+    TABLE.drop_partition(&database, &expired[0]).await.unwrap();
     assert!(TABLE.expired(&database, now, 2 * DAY).await.unwrap().is_empty());
 }

@@ -4,7 +4,7 @@
 use std::future::{Ready, ready};
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
@@ -30,6 +30,9 @@ const X_TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
 
 /// nginx's status for a client that closed its connection before the answer.
 const CLIENT_CLOSED: u16 = 499;
+
+/// What a stranger may have a request take: it holds a connection to the database while it waits.
+const LONGEST: Duration = Duration::from_secs(60);
 
 /// The middleware; wrap the app with it last, so that it is the outermost.
 #[derive(Debug, Clone, Default)]
@@ -239,10 +242,10 @@ fn server_span(route: &Route, matched: bool, path: &str) -> Span {
     )
 }
 
-/// The caller's deadline, in gRPC's notation, or the default.
-fn allowed_time(headers: &HeaderMap) -> std::time::Duration {
+/// The caller's deadline, in gRPC's notation, or the default; at most [`LONGEST`].
+fn allowed_time(headers: &HeaderMap) -> Duration {
     let header = headers.get("grpc-timeout").and_then(|value| value.to_str().ok());
-    header.and_then(deadline::parse_grpc_timeout).unwrap_or(deadline::DEFAULT)
+    header.and_then(deadline::parse_grpc_timeout).map_or(deadline::DEFAULT, |asked| asked.min(LONGEST))
 }
 
 /// The size of the body, when the client says it.

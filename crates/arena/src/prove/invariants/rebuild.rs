@@ -5,41 +5,41 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use battlearena_storage::Database;
-use battlearena_storage::events::request_rebuild;
 use tokio::time::{Instant, sleep};
 
-use super::{Line, lines};
+use super::{Line, lines, rest};
+use crate::prove::read_models::ReadModels;
 
 /// How long a rebuild may take.
 const PATIENCE: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(100);
 
-/// A read model: what of it is compared, and how its contents are thrown away.
-struct ReadModel {
+/// A table of a read model: what of it is compared, and how its contents are thrown away.
+struct Table {
     name: &'static str,
     contents: &'static str,
     spoil: &'static str,
 }
 
-const OF_ANALYTICS: [ReadModel; 3] = [
-    ReadModel {
+const OF_ANALYTICS: [Table; 3] = [
+    Table {
         name: "totals",
         contents: "select * from analytics.totals",
         spoil: "delete from analytics.totals",
     },
-    ReadModel {
+    Table {
         name: "daily totals",
         contents: "select * from analytics.daily_totals",
         spoil: "delete from analytics.daily_totals",
     },
-    ReadModel {
+    Table {
         name: "ranked players",
         contents: "select * from analytics.players",
         spoil: "delete from analytics.players",
     },
 ];
 
-const OF_GATEWAY: [ReadModel; 1] = [ReadModel {
+const OF_GATEWAY: [Table; 1] = [Table {
     name: "points of players",
     contents: "select id, total_points from gateway.players",
     spoil: "update gateway.players set total_points = total_points + 1000",
@@ -48,17 +48,20 @@ const OF_GATEWAY: [ReadModel; 1] = [ReadModel {
 /// Rebuilds analytics, and then gateway's points, which come from there.
 pub(super) async fn rebuild_and_compare(database: &Database) -> anyhow::Result<Vec<Line>> {
     let mut found = Vec::new();
-    let analytics = ("analytics", battlearena_analytics::READ_MODELS, &OF_ANALYTICS[..]);
-    let gateway = ("gateway", battlearena_gateway::POINTS, &OF_GATEWAY[..]);
-    for (schema, consumer, models) in [analytics, gateway] {
-        for (number, model) in models.iter().enumerate() {
-            keep_and_spoil(database, schema, number, model).await?;
+    for (models, tables) in
+        [(ReadModels::ANALYTICS, &OF_ANALYTICS[..]), (ReadModels::GATEWAY, &OF_GATEWAY[..])]
+    {
+        let ReadModels { schema, consumer } = models;
+        for (number, table) in tables.iter().enumerate() {
+            keep_and_spoil(database, schema, number, table).await?;
         }
-        ensure!(request_rebuild(database, schema, consumer).await?, "{schema} has no consumer {consumer}");
-        let rebuilt = wait(database, schema, consumer).await?;
+        ensure!(models.request(database).await?, "{schema} has no consumer {consumer}");
+        let rebuilt = wait(database, models).await?;
         found.push(Line::equal(format!("{consumer}: rebuilt"), i64::from(rebuilt), 1));
-        for (number, model) in models.iter().enumerate() {
-            found.extend(lines(database, &differences(schema, number, model)).await?);
+        // Built as of some offset, it follows the log from there.
+        found.extend(rest::everything_arrives(database).await?.into_iter().filter(|line| !line.holds()));
+        for (number, table) in tables.iter().enumerate() {
+            found.extend(lines(database, &differences(schema, number, table)).await?);
         }
     }
     Ok(found)
@@ -68,9 +71,9 @@ async fn keep_and_spoil(
     database: &Database,
     schema: &str,
     number: usize,
-    model: &ReadModel,
+    table: &Table,
 ) -> anyhow::Result<()> {
-    let ReadModel { name: _, contents, spoil } = model;
+    let Table { name: _, contents, spoil } = table;
     let mut connection = database.connection().await?;
     let transaction = connection.begin().await?;
     let text = format!(
@@ -80,8 +83,8 @@ async fn keep_and_spoil(
     Ok(transaction.commit().await?)
 }
 
-fn differences(schema: &str, number: usize, model: &ReadModel) -> String {
-    let ReadModel { name, contents, spoil: _ } = model;
+fn differences(schema: &str, number: usize, table: &Table) -> String {
+    let Table { name, contents, spoil: _ } = table;
     let before = format!("select * from prove.{schema}_{number}");
     format!(
         "select '{name}: rows', (select count(*) from ({contents}) now), (select count(*) from ({before}) before)
@@ -91,15 +94,11 @@ fn differences(schema: &str, number: usize, model: &ReadModel) -> String {
     )
 }
 
-/// Waits until the consumer has done what was asked of it, for a bounded time.
-async fn wait(database: &Database, schema: &str, consumer: &str) -> anyhow::Result<bool> {
-    let done = format!(
-        "select not rebuild_requested and log_offset >= (select last_offset from analytics.log_head)
-         from {schema}.consumers where name = $1"
-    );
+/// Waits until what was asked for is done, for a bounded time.
+async fn wait(database: &Database, models: ReadModels) -> anyhow::Result<bool> {
     let give_up_at = Instant::now() + PATIENCE;
     while Instant::now() < give_up_at {
-        if database.connection().await?.session().query_text(&done, &[&consumer]).await?.get(0) {
+        if models.are_rebuilt(database).await? {
             return Ok(true);
         }
         sleep(POLL).await;

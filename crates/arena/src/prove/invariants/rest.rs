@@ -16,13 +16,19 @@ const POLL: Duration = Duration::from_millis(200);
 
 /// Matches that nobody plays end by themselves.
 pub(super) async fn no_match_is_stuck(database: &Database) -> anyhow::Result<Vec<Line>> {
-    let query = "select 'matches in progress', count(*), 0 from match.matches where status = 'in_progress'";
-    wait(database, query, LONGEST_LOST_MATCH).await
+    wait(database, STUCK, LONGEST_LOST_MATCH).await
 }
+
+pub(super) const STUCK: &str =
+    "select 'matches in progress', count(*), 0 from match.matches where status = 'in_progress'";
 
 /// The log has taken over every outbox to its end, every consumer has followed the log to its end, and no event had to be
 /// put aside.
 pub(super) async fn everything_arrives(database: &Database) -> anyhow::Result<Vec<Line>> {
+    wait(database, &arrivals(database).await?, ARRIVAL).await
+}
+
+pub(super) async fn arrivals(database: &Database) -> anyhow::Result<String> {
     let mut parts = Vec::new();
     for schema in schemas_with(database, "outbox").await? {
         parts.push(format!(
@@ -40,7 +46,7 @@ pub(super) async fn everything_arrives(database: &Database) -> anyhow::Result<Ve
     for schema in schemas_with(database, "dead_letters").await? {
         parts.push(format!("select '{schema}: dead letters', count(*), 0 from {schema}.dead_letters"));
     }
-    wait(database, &parts.join(" union all "), ARRIVAL).await
+    Ok(parts.join(" union all "))
 }
 
 /// No service has written of a panic, and none was left behind.

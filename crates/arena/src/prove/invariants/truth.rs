@@ -4,7 +4,7 @@
 use anyhow::ensure;
 use battlearena_storage::Database;
 
-use super::{Line, lines};
+use super::{Line, history, lines};
 use crate::prove::traffic::{Books, Total};
 
 /// The totals in the words of the simulator's books.
@@ -25,10 +25,9 @@ const TOTALS: &str = "
 pub(super) async fn compare(database: &Database, books: &Books) -> anyhow::Result<Vec<Line>> {
     ensure!(!books.check.totals.is_empty(), "the simulator's books have no totals");
     let found = lines(database, TOTALS).await?;
-    let mut compared: Vec<Line> = books.check.totals.iter().map(|total| against(total, &found)).collect();
-    compared.extend(
-        found.into_iter().filter(|line| !books.check.totals.iter().any(|total| total.name == line.what)),
-    );
+    let totals = || books.check.totals.iter().filter(|total| !history::is_of_the_chat(total));
+    let mut compared: Vec<Line> = totals().map(|total| against(total, &found)).collect();
+    compared.extend(found.into_iter().filter(|line| !totals().any(|total| total.name == line.what)));
     compared.retain(|line| line.at_most != 0 || line.found != 0);
     compared.push(Line::equal("the simulator's own check holds", i64::from(books.check.held), 1));
     Ok(compared)
@@ -44,7 +43,7 @@ pub(super) fn without_errors(books: &Books) -> Vec<Line> {
 }
 
 fn against(total: &Total, found: &[Line]) -> Line {
-    let Total { name, at_least, at_most } = total;
+    let Total { name, at_least, at_most, grown: _ } = total;
     let found = found.iter().find(|line| line.what == *name).map_or(0, |line| line.found);
     Line { what: name.clone(), found, at_least: *at_least, at_most: *at_most }
 }

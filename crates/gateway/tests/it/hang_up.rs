@@ -1,0 +1,46 @@
+//! A client that goes away: its request ends there, and is told apart from answers and from failures of ours.
+
+use battlearena_storage::{Database, DatabaseSettings};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+
+use crate::support::{Platform, scraped, until};
+
+const GIVEN_UP: &str =
+    "http_requests_total{method=\"POST\",endpoint=\"/api/players/login\",status=\"499\"}";
+const CANCELLED: &str =
+    "database_queries_total{query_type=\"UPDATE\",query=\"log_in_player\",outcome=\"cancelled\"}";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_hangs_up_is_counted_and_not_worked_for() {
+    let platform = Platform::gateway_alone().await;
+    platform.register("impatient").await;
+    let before = platform.scrape().await;
+
+    // The log-in waits for a row that somebody else holds, to the end of this test.
+    let database = Database::new(&DatabaseSettings::for_url(platform.database_url()), "test").unwrap();
+    let mut connection = database.connection().await.unwrap();
+    let transaction = connection.begin().await.unwrap();
+    transaction.session().define("update gateway.players set level = level").await.unwrap();
+    let mut client = TcpStream::connect(platform.address()).await.unwrap();
+    let request = "POST /api/players/login HTTP/1.1\r\nhost: arena\r\ngrpc-timeout: 60S\r\n\
+                   content-type: application/json\r\ncontent-length: 15\r\n\r\n{\"player_id\": 1}";
+    client.write_all(request.as_bytes()).await.unwrap();
+    platform.until_somebody_waits_for_a_lock().await;
+    client.shutdown().await.unwrap();
+    drop(client);
+
+    until(async || {
+        let now = platform.scrape().await;
+        [GIVEN_UP, CANCELLED].iter().all(|series| now.contains(series) && grown(&before, &now, series) == 1.0)
+    })
+    .await;
+    transaction.rollback().await.unwrap();
+    platform.stop().await;
+}
+
+/// A series of a status that nobody met yet is not there.
+fn grown(before: &str, now: &str, series: &str) -> f64 {
+    let at_first = if before.contains(series) { scraped(before, series) } else { 0.0 };
+    scraped(now, series) - at_first
+}

@@ -1,0 +1,176 @@
+//! The only place of the socket-gateway that builds things.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use battlearena_host::Host;
+use battlearena_proto::realtime::realtime_service_server::RealtimeServiceServer;
+use battlearena_runtime::{CancellationToken, Readiness, Tasks, check_exposure};
+use battlearena_storage::events::Relay;
+use battlearena_storage::{Database, Wake, database_check, partitions};
+use rustix::net::sockopt::set_socket_send_buffer_size;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tonic::service::Routes;
+
+use crate::grpc::RealtimeRpc;
+use crate::http::{self, Http, Upgraded};
+use crate::hub::Hub;
+use crate::metrics::{Metrics, Sent};
+use crate::socket::{Chunk, Connection, Session};
+use crate::tasks::{feed, heartbeat, retention, seen};
+use crate::{AuthMode, Config, MESSAGES, SCHEMA, migrator, store};
+
+/// How long accepted messages may take to be stored once the service stops.
+const LAST_MESSAGES: Duration = Duration::from_secs(5);
+
+/// How long clients may take to hear that they should come back later.
+const GOODBYE: Duration = Duration::from_secs(5);
+
+/// What the system buffers for one client at most: beyond it, a slow client fills its own queue, which is watched.
+const SEND_BUFFER: usize = 128 * 1024;
+
+/// The socket-gateway, with its ports bound.
+pub struct App {
+    host: Host,
+    hub: Arc<Hub>,
+    readiness: Readiness,
+    upgraded: mpsc::Receiver<Upgraded>,
+    tasks: Tasks,
+    writer: Tasks,
+}
+
+impl App {
+    /// Binds the ports and prepares everything. Needs no database yet: without one the service is unready.
+    ///
+    /// # Errors
+    /// When a port is taken, a setting cannot be used, or open mode would listen where others reach it.
+    pub async fn build(config: Config) -> anyhow::Result<Self> {
+        match config.auth {
+            AuthMode::Open => check_exposure(config.http, config.open_bind_any)?,
+        }
+        let database =
+            Database::new(&config.database, "arena-socket-gateway").context("the database settings")?;
+        let newest = migrator()?.newest();
+        let readiness =
+            Readiness::new().with_check("database", database_check(database.clone(), SCHEMA, newest));
+        let log = battlearena_telemetry::grpc::connect(&config.relay.event_log_url)
+            .context("the event log's address")?;
+        let log = log.with_services(&[
+            "battlearena.analytics.v1.AnalyticsService",
+            "battlearena.events.v1.EventLogService",
+        ]);
+        let Http { server, address, upgraded } = http::serve(config.http, readiness.clone())?;
+        let host = Host::bind_beside(server, address, config.grpc, readiness.clone()).await?;
+        store::register();
+        Metrics::get();
+
+        let hub = Arc::new(Hub::new(database.clone(), config.policy()));
+        let (tasks, writer) = (Tasks::new(), Tasks::new());
+        let stop = || tasks.token();
+        let (writing, written) = (hub.clone(), writer.token());
+        writer.spawn("chat writer", async move { writing.writer.run(&writing.rooms, written).await });
+        let wake = Wake::new("socket_outbox");
+        let relay =
+            Relay::new(database.clone(), SCHEMA, "socket_outbox", wake.clone(), log.clone(), &config.relay);
+        tasks.spawn("outbox relay", relay.run(stop()));
+        tasks.spawn("wake-ups", wake.clone().carry(database.clone(), stop()));
+        tasks.spawn("seen players", seen::run(hub.clone(), wake, config.seen_every(), stop()));
+        tasks.spawn("feed", feed::run(hub.clone(), log, stop()));
+        tasks.spawn("heartbeat", heartbeat::run(hub.clone(), stop()));
+        tasks.spawn("presence", hub.clone().keep_telling_presence(stop()));
+        tasks.spawn("retention", retention::run(database.clone(), config.message_retention(), stop()));
+        tasks.spawn("partitions", partitions::keep(database.clone(), SCHEMA, &[MESSAGES], stop()));
+        tasks.spawn("pool gauges", database.keep_observing_pool(Duration::from_secs(2), stop()));
+        Ok(Self { host, hub, readiness, upgraded, tasks, writer })
+    }
+
+    /// Where HTTP (sockets, health and metrics) is served.
+    pub fn http_addr(&self) -> SocketAddr {
+        self.host.http_addr()
+    }
+
+    /// Where gRPC is served.
+    pub fn grpc_addr(&self) -> SocketAddr {
+        self.host.grpc_addr()
+    }
+
+    /// Serves until told to stop, then drains: no new sockets, what clients have sent is stored and acknowledged, they
+    /// are told to come back later, and the rest ends.
+    ///
+    /// # Errors
+    /// When a server fails, or something did not end in time.
+    pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let Self { host, hub, readiness, upgraded, tasks, writer } = self;
+        let database = hub.database.clone();
+        let sockets = Tasks::new();
+        tasks.spawn("new sockets", accept(hub.clone(), upgraded, sockets.clone(), tasks.token()));
+        let routes = Routes::new(RealtimeServiceServer::new(RealtimeRpc { database: database.clone() }));
+        let drained = CancellationToken::new();
+        let drain = async {
+            let panicked = tokio::select! {
+                () = stop.cancelled() => None,
+                panicked = writer.panicked() => Some(panicked),
+            };
+            readiness.start_draining();
+            let result = drain(&hub, &writer, &sockets).await;
+            drained.cancel();
+            panicked.map_or(Ok(()), |panicked| Err(anyhow::Error::from(panicked))).and(Ok(result?))
+        };
+        let serve = async {
+            let result = host.run(routes, tasks, drained.clone()).await;
+            // A server that failed takes the rest with it.
+            stop.cancel();
+            result
+        };
+        let (drain, serve) = tokio::join!(drain, serve);
+        database.close();
+        serve?;
+        drain
+    }
+}
+
+/// Ends all sockets in order.
+async fn drain(hub: &Hub, writer: &Tasks, sockets: &Tasks) -> Result<(), battlearena_runtime::StillRunning> {
+    hub.start_draining();
+    let written = writer.stop(LAST_MESSAGES).await;
+    hub.send_away();
+    if sockets.stop(GOODBYE).await.is_err() {
+        tracing::warn!("clients that did not answer were cut off");
+        hub.sockets().iter().for_each(|socket| socket.outbox.abort());
+        sockets.stop(GOODBYE).await?;
+    }
+    written
+}
+
+/// Makes sockets of the connections that asked for it.
+async fn accept(
+    hub: Arc<Hub>,
+    mut upgraded: mpsc::Receiver<Upgraded>,
+    sockets: Tasks,
+    stop: CancellationToken,
+) {
+    loop {
+        let next = tokio::select! {
+            next = upgraded.recv() => next,
+            () = stop.cancelled() => None,
+        };
+        let Some(Upgraded { stream, early, response }) = next else { return };
+        let tuned = stream.set_nodelay(true).and_then(|()| {
+            set_socket_send_buffer_size(&stream, SEND_BUFFER)?;
+            TcpStream::from_std(stream)
+        });
+        match tuned {
+            Ok(stream) => {
+                let socket = hub.open();
+                socket.outbox.push(Chunk::new(response.into(), 1, Sent::Control));
+                let session = Session::new(hub.clone(), socket);
+                let connection = Connection::new(stream, &early, session, hub.policy.limits.frame_bytes);
+                sockets.spawn("socket", connection.run());
+            }
+            Err(error) => tracing::debug!(%error, "a connection was lost in its handshake"),
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! The HTTP port: health and metrics, and the handshake of sockets. A connection that becomes a socket leaves the HTTP
+//! server for good: it is handed over bare, and the server's buffers go.
+
+use std::net::SocketAddr;
+
+use actix_codec::{Framed, FramedParts};
+use actix_http::h1::{Codec, SendResponse};
+use actix_http::ws::{HandshakeError, hash_key, verify_handshake};
+use actix_http::{HttpService, Request, Response};
+use actix_server::Server;
+use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, fn_service, map_config};
+use actix_web::dev::AppConfig;
+use actix_web::http::header::{RETRY_AFTER, SEC_WEBSOCKET_KEY};
+use actix_web::http::{Method, StatusCode};
+use actix_web::{App, HttpResponse, web};
+use anyhow::Context as _;
+use battlearena_runtime::Readiness;
+use battlearena_telemetry::http::{Operations, operations};
+use bytes::Bytes;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::sync::mpsc;
+
+use crate::metrics::Metrics;
+
+/// Where sockets are opened.
+const PATH: &str = "/ws";
+
+/// Connections that the system keeps for us until we take them.
+const BACKLOG: u32 = 4096;
+
+/// Handshakes that may wait to become sockets.
+const MOST_WAITING: usize = 1024;
+
+/// A connection that asked to become a socket, and may.
+pub(crate) struct Upgraded {
+    pub(crate) stream: std::net::TcpStream,
+    /// What came right behind the handshake.
+    pub(crate) early: Bytes,
+    /// The answer to the handshake.
+    pub(crate) response: Vec<u8>,
+}
+
+/// A running HTTP server.
+pub(crate) struct Http {
+    pub(crate) server: Server,
+    pub(crate) address: SocketAddr,
+    pub(crate) upgraded: mpsc::Receiver<Upgraded>,
+}
+
+/// Binds the port and serves.
+///
+/// # Errors
+/// When the port cannot be had.
+pub(crate) fn serve(address: SocketAddr, readiness: Readiness) -> anyhow::Result<Http> {
+    let listener = listen(address).with_context(|| format!("cannot listen on {address}"))?;
+    let address = listener.local_addr()?;
+    let (sender, upgraded) = mpsc::channel(MOST_WAITING);
+    let server = Server::build()
+        // Probes, scrapes and handshakes only; sockets live on the main runtime.
+        .workers(1)
+        .disable_signals()
+        .shutdown_timeout(2)
+        .listen("http", listener, move || {
+            let (draining, sender) = (readiness.clone(), sender.clone());
+            let upgrade = fn_service(move |(request, framed)| {
+                upgrade(request, framed, draining.is_draining(), sender.clone())
+            });
+            let shown = Operations { readiness: readiness.clone(), service: "socket-gateway" };
+            let app = App::new()
+                .configure(|config| operations(config, shown))
+                .route(PATH, web::get().to(async || HttpResponse::UpgradeRequired().finish()))
+                .into_factory()
+                .map_err(|error: actix_web::Error| error.error_response());
+            HttpService::build()
+                .upgrade(upgrade)
+                .finish(map_config(app, move |()| AppConfig::default()))
+                .tcp()
+        })?
+        .run();
+    Ok(Http { server, address, upgraded })
+}
+
+fn listen(address: SocketAddr) -> std::io::Result<std::net::TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)?.into_std()
+}
+
+async fn upgrade(
+    request: Request,
+    framed: Framed<TcpStream, Codec>,
+    is_draining: bool,
+    sender: mpsc::Sender<Upgraded>,
+) -> Result<(), actix_web::Error> {
+    let response = match check(&request, is_draining) {
+        Ok(response) => response,
+        Err(refusal) => {
+            Metrics::get().handshake_refused();
+            return Ok(SendResponse::new(framed, refusal).await.map(drop)?);
+        }
+    };
+    let FramedParts { io, read_buf, .. } = framed.into_parts();
+    let upgraded = Upgraded { stream: io.into_std()?, early: read_buf.freeze(), response };
+    if sender.send(upgraded).await.is_err() {
+        // The service ends: the connection is closed, and the client comes back later.
+        Metrics::get().handshake_refused();
+    }
+    Ok(())
+}
+
+/// The answer to a handshake.
+fn check(request: &Request, is_draining: bool) -> Result<Vec<u8>, Response<()>> {
+    let plain = |status| Response::with_body(status, ());
+    if request.path() != PATH {
+        return Err(plain(StatusCode::NOT_FOUND));
+    }
+    if is_draining {
+        let mut refusal = plain(StatusCode::SERVICE_UNAVAILABLE);
+        refusal.headers_mut().insert(RETRY_AFTER, 1.into());
+        return Err(refusal);
+    }
+    if request.method() != Method::GET {
+        return Err(plain(StatusCode::METHOD_NOT_ALLOWED));
+    }
+    verify_handshake(request.head()).map_err(|error: HandshakeError| {
+        tracing::debug!(%error, "a broken handshake");
+        plain(StatusCode::BAD_REQUEST)
+    })?;
+    let key =
+        request.head().headers().get(SEC_WEBSOCKET_KEY).ok_or_else(|| plain(StatusCode::BAD_REQUEST))?;
+    let accept = hash_key(key.as_bytes());
+    let head = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ";
+    Ok([&head[..], &accept[..], b"\r\n\r\n"].concat())
+}

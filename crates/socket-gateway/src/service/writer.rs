@@ -1,0 +1,279 @@
+//! Stores chat in groups: whatever was sent while the last group was being written is the next one, in one transaction,
+//! and is then delivered. One task does it, so that a room's messages are delivered in the order of their offsets.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use battlearena_proto::Failure;
+use battlearena_runtime::CancellationToken;
+use battlearena_storage::{Database, StorageError};
+use tokio::sync::Notify;
+use tracing::{Instrument as _, Span};
+
+use crate::domain::{Answer, ErrorCode, Refusal, Said};
+use crate::hub::{Room, Rooms};
+use crate::metrics::{Metrics, Received, Sent};
+use crate::socket::Socket;
+use crate::store::messages::{self, NewMessage, Stored};
+use crate::store::rooms;
+
+/// Messages that may wait. More are refused: the database cannot keep up.
+const MOST_WAITING: usize = 20_000;
+
+/// Messages in one transaction.
+const GROUP: usize = 1000;
+
+/// How often rooms are looked at for what another process stored in them.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// A message on its way into the database.
+pub(crate) struct Draft {
+    pub(crate) room: Arc<Room>,
+    pub(crate) player_id: i64,
+    pub(crate) username: Arc<str>,
+    pub(crate) client_id: String,
+    pub(crate) text: String,
+    /// Who waits for the acknowledgement, under which name.
+    pub(crate) socket: Arc<Socket>,
+    pub(crate) id: Option<String>,
+    pub(crate) received: Instant,
+    pub(crate) span: Span,
+}
+
+/// What waits to be stored.
+pub(crate) struct Writer {
+    database: Database,
+    queue: Mutex<Queue>,
+    filled: Notify,
+}
+
+#[derive(Default)]
+struct Queue {
+    drafts: Vec<Draft>,
+    is_closed: bool,
+}
+
+impl Writer {
+    pub(crate) fn new(database: Database) -> Self {
+        Self { database, queue: Mutex::default(), filled: Notify::new() }
+    }
+
+    /// Takes a message. Its sender is told what became of it, at once when it cannot be taken.
+    pub(crate) fn submit(&self, draft: Draft) {
+        let mut queue = self.queue();
+        if queue.is_closed || queue.drafts.len() >= MOST_WAITING {
+            drop(queue);
+            draft.refuse(ErrorCode::Unavailable, "messages cannot be stored now, try again");
+            return;
+        }
+        queue.drafts.push(draft);
+        drop(queue);
+        self.filled.notify_one();
+    }
+
+    /// Runs until told to stop; then takes no more messages, and ends when all of them are stored.
+    pub(crate) async fn run(&self, rooms: &Rooms, stop: CancellationToken) {
+        let mut looked = Instant::now();
+        loop {
+            if stop.is_cancelled() {
+                self.queue().is_closed = true;
+            }
+            let group = self.next_group();
+            if !group.is_empty() {
+                self.write(group).await;
+            } else if stop.is_cancelled() {
+                return;
+            } else {
+                tokio::select! {
+                    () = self.filled.notified() => {}
+                    () = stop.cancelled() => {}
+                    () = tokio::time::sleep(LOOK.saturating_sub(looked.elapsed())) => {}
+                }
+            }
+            if looked.elapsed() >= LOOK {
+                looked = Instant::now();
+                if let Err(error) = self.look(rooms).await {
+                    tracing::debug!(%error, "rooms are not compared with the database");
+                }
+            }
+        }
+    }
+
+    fn next_group(&self) -> Vec<Draft> {
+        let mut queue = self.queue();
+        let count = queue.drafts.len().min(GROUP);
+        if count == queue.drafts.len() {
+            return std::mem::take(&mut queue.drafts);
+        }
+        queue.drafts.drain(..count).collect()
+    }
+
+    async fn write(&self, group: Vec<Draft>) {
+        let span = tracing::info_span!("store_messages", count = group.len());
+        for draft in &group {
+            span.follows_from(&draft.span);
+        }
+        let stored = self.store(&group).instrument(span).await;
+        match stored {
+            Ok(stored) => self.deliver(&group, &stored).await,
+            // One of them may be at fault: alone, it fails alone.
+            Err(error) if !error.is_transient() && group.len() > 1 => {
+                for draft in group {
+                    match self.store(std::slice::from_ref(&draft)).await {
+                        Ok(stored) => self.deliver(std::slice::from_ref(&draft), &stored).await,
+                        Err(error) => fail(std::slice::from_ref(&draft), error),
+                    }
+                }
+            }
+            Err(error) => fail(&group, error),
+        }
+    }
+
+    /// Stores a group and says where each of its messages stands.
+    async fn store(&self, group: &[Draft]) -> Result<Vec<Stored>, StorageError> {
+        let (first, copies) = without_copies(group);
+        let mut ids: Vec<i64> = first.iter().map(|draft| draft.room.id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let new: Vec<NewMessage<'_>> = first.iter().map(|draft| draft.to_new_message()).collect();
+        let mut connection = self.database.connection().await?;
+        let transaction = connection.begin().await?;
+        rooms::lock(transaction.session(), &ids).await?;
+        let stored = messages::store(transaction.session(), &new).await?;
+        transaction.commit().await?;
+        let place = |(place, is_copy): &(usize, bool)| {
+            let stored = stored[*place];
+            Stored { is_new: stored.is_new && !is_copy, ..stored }
+        };
+        Ok(copies.iter().map(place).collect())
+    }
+
+    /// Sends messages to everybody in their rooms, and tells their senders.
+    async fn deliver(&self, group: &[Draft], stored: &[Stored]) {
+        let mut by_room: BTreeMap<i64, (&Room, Instant, Vec<Said>)> = BTreeMap::new();
+        for (draft, stored) in group.iter().zip(stored) {
+            if stored.is_new {
+                let new = || (&*draft.room, draft.received, Vec::new());
+                let (_, born, said) = by_room.entry(draft.room.id).or_insert_with(new);
+                *born = draft.received.min(*born);
+                said.push(draft.to_said(*stored));
+            }
+        }
+        for (room, born, said) in by_room.into_values() {
+            Metrics::get().stored(said.len() as u64);
+            self.publish(room, &said, born).await;
+        }
+        for (draft, stored) in group.iter().zip(stored) {
+            draft.acknowledge(*stored);
+        }
+    }
+
+    /// Publishes new messages of a room, after those that another process stored before them.
+    async fn publish(&self, room: &Room, said: &[Said], born: Instant) {
+        let follows = said.first().is_some_and(|first| first.offset <= room.channel.last() + 1);
+        if follows {
+            let entries: Vec<_> = said.iter().map(|said| room.entry(said)).collect();
+            room.channel.publish(&entries, born);
+        } else if let Err(error) = self.catch_up(room).await {
+            // The next look will do it: nothing is delivered out of order.
+            tracing::warn!(%error, "messages wait for their delivery");
+        }
+    }
+
+    /// Publishes what the database has beyond what was published.
+    async fn catch_up(&self, room: &Room) -> Result<(), StorageError> {
+        loop {
+            let said = messages::after(&self.database, room.id, room.channel.last(), GROUP as i64).await?;
+            let entries: Vec<_> = said.iter().map(|said| room.entry(said)).collect();
+            room.channel.publish(&entries, Instant::now());
+            if said.len() < GROUP {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Looks for what another process stored: one that was draining when this one began, for instance.
+    async fn look(&self, rooms: &Rooms) -> Result<(), StorageError> {
+        let loaded: HashMap<i64, Arc<Room>> =
+            rooms.loaded().into_iter().map(|room| (room.id, room)).collect();
+        let ids: Vec<i64> = loaded.keys().copied().collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        for (id, head) in rooms::heads(&self.database, &ids).await? {
+            if let Some(room) = loaded.get(&id).filter(|room| room.channel.last() < head) {
+                self.catch_up(room).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The messages of a group without those that were sent twice within it, and for each of the group its place among
+/// them and whether it is a copy.
+fn without_copies(group: &[Draft]) -> (Vec<&Draft>, Vec<(usize, bool)>) {
+    let mut seen = HashMap::with_capacity(group.len());
+    let (mut first, mut places) = (Vec::with_capacity(group.len()), Vec::with_capacity(group.len()));
+    for draft in group {
+        let next = first.len();
+        let place = *seen.entry((draft.room.id, draft.player_id, &draft.client_id)).or_insert(next);
+        if place == next {
+            first.push(draft);
+        }
+        places.push((place, place != next));
+    }
+    (first, places)
+}
+
+/// Tells the senders that their messages were not stored, and logs why.
+fn fail(group: &[Draft], error: StorageError) {
+    let code = if error.is_transient() { ErrorCode::Unavailable } else { ErrorCode::Internal };
+    let message =
+        if error.is_transient() { "the message may not be stored, send it again" } else { "internal error" };
+    battlearena_telemetry::report(&Failure::from(error));
+    for draft in group {
+        draft.refuse(code, message);
+    }
+}
+
+impl Draft {
+    fn to_new_message(&self) -> NewMessage<'_> {
+        NewMessage {
+            room_id: self.room.id,
+            player_id: self.player_id,
+            username: &self.username,
+            text: &self.text,
+            client_id: &self.client_id,
+        }
+    }
+
+    fn to_said(&self, stored: Stored) -> Said {
+        Said {
+            offset: stored.offset,
+            player_id: self.player_id,
+            username: self.username.to_string(),
+            text: self.text.clone(),
+            client_id: self.client_id.clone(),
+            timestamp: stored.timestamp,
+        }
+    }
+
+    fn acknowledge(&self, stored: Stored) {
+        let Stored { offset, timestamp, is_new } = stored;
+        let (id, room, client_id) = (self.id.as_deref(), &self.room.name, &self.client_id);
+        let ack = Answer::Ack { id, room, client_id, offset, timestamp, duplicate: !is_new };
+        self.socket.send(&ack.to_text(), Sent::Ack);
+        Metrics::get().processed(Received::Message, self.received);
+    }
+
+    fn refuse(&self, code: ErrorCode, message: &str) {
+        let refusal = Refusal::new(code, message).with_id(self.id.as_deref()).with_client_id(&self.client_id);
+        self.socket.refuse(&refusal);
+        self.span.record("otel.status_code", "ERROR").record("error.type", code.as_str());
+    }
+}

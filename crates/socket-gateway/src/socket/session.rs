@@ -1,0 +1,381 @@
+//! What one connection has said so far, and what it may do next. Commands that the database is needed for are carried
+//! out by a future that the connection polls; until it is done, the next command waits.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use battlearena_proto::Failure;
+use battlearena_storage::StorageError;
+use battlearena_telemetry::trace;
+use jiff::Timestamp;
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
+
+use super::Socket;
+use crate::domain::{Action, Answer, Bucket, Command, ErrorCode, PROTOCOL, Position, Refusal, Topic, parse};
+use crate::hub::{Hub, Room};
+use crate::metrics::{Metrics, Received, Sent};
+use crate::service::{self, Draft};
+
+/// The state of one connection.
+pub(crate) struct Session {
+    hub: Arc<Hub>,
+    socket: Arc<Socket>,
+    player: Option<(i64, Arc<str>)>,
+    rooms: Vec<Listening>,
+    hears_feed: bool,
+    bucket: Bucket,
+    work: Option<Work>,
+}
+
+/// A room that the connection listens to.
+struct Listening {
+    room: Arc<Room>,
+    /// Whether the player is in it, too.
+    is_joined: bool,
+}
+
+type Work = Pin<Box<dyn Future<Output = Option<Loaded>> + Send>>;
+
+/// A command that goes on once its room is loaded.
+struct Loaded {
+    room: Result<Arc<Room>, StorageError>,
+    entering: Entering,
+}
+
+/// A command to go into a room.
+struct Entering {
+    joins: bool,
+    position: Option<Position>,
+    id: Option<String>,
+    began: Instant,
+}
+
+impl Session {
+    pub(crate) fn new(hub: Arc<Hub>, socket: Arc<Socket>) -> Self {
+        let bucket = Bucket::full(hub.policy.limits.commands_burst, Instant::now());
+        Self { hub, socket, player: None, rooms: Vec::new(), hears_feed: false, bucket, work: None }
+    }
+
+    pub(super) fn socket(&self) -> &Arc<Socket> {
+        &self.socket
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        self.hub.is_draining()
+    }
+
+    /// Something came from the client.
+    pub(super) fn heard(&self) {
+        self.socket.heard(self.hub.now());
+    }
+
+    /// Ready when no command is being carried out.
+    pub(super) fn poll_work(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let Some(work) = &mut self.work else { return Poll::Ready(()) };
+        let Poll::Ready(loaded) = work.as_mut().poll(context) else { return Poll::Pending };
+        self.work = None;
+        match loaded {
+            Some(Loaded { room: Ok(room), entering }) => self.go_in(room, entering),
+            Some(Loaded { room: Err(error), entering }) => {
+                refuse_for(&self.socket, entering.id.as_deref(), error);
+            }
+            None => {}
+        }
+        Poll::Ready(())
+    }
+
+    /// Counts a command or a ping; `false` when it was one too many, which ends the connection.
+    pub(super) fn spend(&mut self) -> bool {
+        let limits = self.hub.policy.limits;
+        let may = self.bucket.take(limits.commands_per_second, limits.commands_burst, Instant::now());
+        if !may {
+            let message = format!("more than {} commands a second", limits.commands_per_second);
+            self.socket.refuse(&Refusal::new(ErrorCode::Throttled, &message));
+        }
+        may
+    }
+
+    /// Carries a command out, or begins to.
+    pub(super) fn take(&mut self, text: &str) {
+        let began = Instant::now();
+        if !self.spend() {
+            return;
+        }
+        let command = match parse(text) {
+            Ok(command) => command,
+            Err(refusal) if self.player.is_none() => return self.socket.refuse(&before_hello(refusal)),
+            Err(refusal) => return self.socket.refuse(&refusal),
+        };
+        let received = Received::of(&command.action);
+        Metrics::get().received(received);
+        let span = self.span(received, &command);
+        let id = command.id.clone();
+        let result = span.in_scope(|| self.carry_out(command, began, &span));
+        if let Err(refusal) = result {
+            span.record("otel.status_code", "ERROR").record("error.type", refusal.code.as_str());
+            self.socket.refuse(&refusal.with_id(id.as_deref()));
+        }
+        let answered_later = self.work.is_some() || received == Received::Message;
+        if !answered_later {
+            Metrics::get().processed(received, began);
+        }
+    }
+
+    fn carry_out(&mut self, command: Command, began: Instant, span: &Span) -> Result<(), Refusal> {
+        let Command { id, action, traceparent: _ } = command;
+        if let Action::Hello { player_id, username } = action {
+            return self.greet(id, player_id, &username);
+        }
+        let Some(player) = self.player.clone() else {
+            return Err(Refusal::new(ErrorCode::Unauthenticated, "say hello first"));
+        };
+        match action {
+            Action::Hello { .. } => {}
+            Action::Subscribe { topic: Topic::Feed, position } => self.hear_feed(id, position)?,
+            Action::Subscribe { topic: Topic::Room(room), position } => {
+                if self.find(&room).is_some() {
+                    return Err(Refusal::conflict("already subscribed to this room"));
+                }
+                self.enter(&room, Entering { joins: false, position, id, began }, span)?;
+            }
+            Action::Join { room, position } => {
+                match self.find(&room) {
+                    Some(Listening { is_joined: true, .. }) => {
+                        return Err(Refusal::conflict("already joined"));
+                    }
+                    Some(_) if position.is_some() => {
+                        return Err(Refusal::conflict("already subscribed: join without a position"));
+                    }
+                    _ => {}
+                }
+                self.enter(&room, Entering { joins: true, position, id, began }, span)?;
+            }
+            Action::Unsubscribe { topic } => self.unsubscribe(id, &topic)?,
+            Action::Leave { room } => {
+                self.leave(&room, true)?;
+                self.answer(&Answer::Left { id: id.as_deref(), room: &room });
+            }
+            Action::Message { room, client_id, text } => {
+                let room = match self.find(&room) {
+                    Some(Listening { room, is_joined: true }) => room.clone(),
+                    _ => return Err(Refusal::conflict("join the room first").with_client_id(&client_id)),
+                };
+                let (player_id, username) = player;
+                let (socket, span) = (self.socket.clone(), span.clone());
+                let draft =
+                    Draft { room, player_id, username, client_id, text, socket, id, received: began, span };
+                self.hub.writer.submit(draft);
+            }
+            Action::History { room, limit, before } => {
+                self.work =
+                    Some(Box::pin(self.history(id, room, (limit, before), began).instrument(span.clone())));
+            }
+            Action::Presence { room } => {
+                let here = self.find(&room).ok_or_else(|| Refusal::conflict("join or subscribe first"))?;
+                self.socket.send(&here.room.presence(id.as_deref()), Sent::Answer);
+            }
+            Action::Ping => {
+                self.answer(&Answer::Pong { id: id.as_deref(), server_time: Timestamp::now() });
+            }
+        }
+        Ok(())
+    }
+
+    fn greet(&mut self, id: Option<String>, player_id: i64, username: &str) -> Result<(), Refusal> {
+        if self.player.is_some() {
+            return Err(Refusal::conflict("hello was said before"));
+        }
+        self.player = Some((player_id, username.into()));
+        self.hub.player_came(player_id);
+        self.socket.greet();
+        let policy = &self.hub.policy;
+        self.answer(&Answer::Welcome {
+            id: id.as_deref(),
+            protocol: PROTOCOL,
+            session: &format!("{:016x}", self.socket.id),
+            server_time: Timestamp::now(),
+            heartbeat_seconds: policy.heartbeat.as_secs(),
+            timeout_seconds: policy.timeout.as_secs(),
+            limits: policy.limits,
+        });
+        Ok(())
+    }
+
+    fn hear_feed(&mut self, id: Option<String>, position: Option<Position>) -> Result<(), Refusal> {
+        if self.hears_feed {
+            return Err(Refusal::conflict("already subscribed to the feed"));
+        }
+        self.check_channels()?;
+        let unavailable = || Refusal::new(ErrorCode::Unavailable, "the feed is not available, try again");
+        let feed = self.hub.feed.get().ok_or_else(unavailable)?;
+        self.hears_feed = true;
+        feed.subscribe(&self.socket, position.as_ref(), |offset, recovered| {
+            let (channel, epoch) = (feed.name(), feed.epoch());
+            Answer::Subscribed { id: id.as_deref(), channel, epoch, offset, recovered }.to_text()
+        });
+        Ok(())
+    }
+
+    /// Goes into a room, at once when it is loaded.
+    fn enter(&mut self, name: &str, entering: Entering, span: &Span) -> Result<(), Refusal> {
+        if self.find(name).is_none() {
+            self.check_channels()?;
+        }
+        if let Some(room) = self.hub.rooms.find(name) {
+            self.go_in(room, entering);
+            return Ok(());
+        }
+        let (hub, name) = (self.hub.clone(), name.to_owned());
+        let load = async move {
+            let room = hub.rooms.open(&name, hub.now()).await;
+            Some(Loaded { room, entering })
+        };
+        self.work = Some(Box::pin(load.instrument(span.clone())));
+        Ok(())
+    }
+
+    fn go_in(&mut self, room: Arc<Room>, entering: Entering) {
+        let Entering { joins, position, id, began } = entering;
+        if let (true, Some((player_id, username))) = (joins, &self.player) {
+            room.join(&self.socket, (*player_id, username), position.as_ref(), id.as_deref());
+        } else {
+            room.channel.subscribe(&self.socket, position.as_ref(), |offset, recovered| {
+                let (channel, epoch) = (room.channel.name(), room.channel.epoch());
+                Answer::Subscribed { id: id.as_deref(), channel, epoch, offset, recovered }.to_text()
+            });
+        }
+        let received = if joins { Received::Join } else { Received::Subscribe };
+        Metrics::get().processed(received, began);
+        match self.rooms.iter_mut().find(|listening| listening.room.id == room.id) {
+            Some(listening) => listening.is_joined = joins,
+            None => self.rooms.push(Listening { room, is_joined: joins }),
+        }
+    }
+
+    fn unsubscribe(&mut self, id: Option<String>, topic: &Topic) -> Result<(), Refusal> {
+        let room_channel;
+        let channel = match topic {
+            Topic::Feed => {
+                let feed = self.hub.feed.get().filter(|_| self.hears_feed);
+                feed.ok_or_else(|| Refusal::conflict("not subscribed"))?.unsubscribe(&self.socket);
+                self.hears_feed = false;
+                "feed"
+            }
+            Topic::Room(room) => {
+                self.leave(room, false)?;
+                room_channel = format!("room:{room}");
+                &room_channel
+            }
+        };
+        self.answer(&Answer::Unsubscribed { id: id.as_deref(), channel });
+        Ok(())
+    }
+
+    fn leave(&mut self, name: &str, must_be_joined: bool) -> Result<(), Refusal> {
+        let is_it =
+            |listening: &Listening| listening.room.name == name && (listening.is_joined || !must_be_joined);
+        let Some(place) = self.rooms.iter().position(is_it) else {
+            return Err(Refusal::conflict(if must_be_joined { "not joined" } else { "not subscribed" }));
+        };
+        self.go_out(&self.rooms[place]);
+        self.rooms.swap_remove(place);
+        Ok(())
+    }
+
+    fn go_out(&self, listening: &Listening) {
+        let Listening { room, is_joined } = listening;
+        room.channel.unsubscribe(&self.socket);
+        if let (true, Some((player_id, _))) = (*is_joined, &self.player) {
+            room.leave(*player_id);
+        }
+    }
+
+    fn history(
+        &self,
+        id: Option<String>,
+        room: String,
+        (limit, before): (i64, Option<i64>),
+        began: Instant,
+    ) -> impl Future<Output = Option<Loaded>> + Send + use<> {
+        let (hub, socket) = (self.hub.clone(), self.socket.clone());
+        async move {
+            match service::history(&hub.database, &room, limit, before).await {
+                Ok(page) => {
+                    let (epoch, offset, messages) = (&page.epoch, page.last_offset, &page.messages);
+                    let answer = Answer::History { id: id.as_deref(), room: &room, epoch, offset, messages };
+                    socket.send(&answer.to_text(), Sent::Answer);
+                }
+                Err(error) => refuse_for(&socket, id.as_deref(), error),
+            }
+            Metrics::get().processed(Received::History, began);
+            None
+        }
+    }
+
+    fn find(&self, name: &str) -> Option<&Listening> {
+        self.rooms.iter().find(|listening| listening.room.name == name)
+    }
+
+    fn check_channels(&self) -> Result<(), Refusal> {
+        let most = self.hub.policy.limits.channels;
+        if self.rooms.len() + usize::from(self.hears_feed) < most {
+            return Ok(());
+        }
+        Err(Refusal::conflict(&format!("a connection has at most {most} channels")))
+    }
+
+    fn answer(&self, answer: &Answer<'_>) {
+        self.socket.send(&answer.to_text(), Sent::Answer);
+    }
+
+    fn span(&self, received: Received, command: &Command) -> Span {
+        let name = if received == Received::Message { "send_message" } else { "socket_command" };
+        let span = tracing::info_span!(
+            "socket",
+            otel.name = name,
+            otel.kind = "server",
+            otel.status_code = Empty,
+            messaging.operation.name = battlearena_telemetry::metrics::Label::as_str(received),
+            player.id = self.player.as_ref().map(|(player_id, _)| *player_id),
+            "error.type" = Empty,
+        );
+        if !command.traceparent.is_empty() {
+            trace::set_parent(&span, &command.traceparent);
+        }
+        span
+    }
+}
+
+impl Drop for Session {
+    /// However a connection ends, nobody sees its player any more.
+    fn drop(&mut self) {
+        for listening in &self.rooms {
+            self.go_out(listening);
+        }
+        if let Some(feed) = self.hub.feed.get().filter(|_| self.hears_feed) {
+            feed.unsubscribe(&self.socket);
+        }
+        if let Some((player_id, _)) = self.player {
+            self.hub.player_went(player_id);
+        }
+        self.hub.forget(&self.socket);
+    }
+}
+
+/// Before hello nothing else will do: a bad hello, or another command, ends the connection as unauthenticated.
+fn before_hello(refusal: Refusal) -> Refusal {
+    match refusal.code {
+        ErrorCode::Invalid => Refusal { code: ErrorCode::Unauthenticated, ..refusal },
+        _ => refusal,
+    }
+}
+
+fn refuse_for(socket: &Socket, id: Option<&str>, error: StorageError) {
+    let code = if error.is_transient() { ErrorCode::Unavailable } else { ErrorCode::Internal };
+    let failure = Failure::from(error);
+    battlearena_telemetry::report(&failure);
+    socket.refuse(&Refusal::new(code, failure.message()).with_id(id));
+}

@@ -1,0 +1,6 @@
+//! Background loops: named, stoppable, waited for.
+
+pub(crate) mod feed;
+pub(crate) mod heartbeat;
+pub(crate) mod retention;
+pub(crate) mod seen;

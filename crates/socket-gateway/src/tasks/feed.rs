@@ -1,0 +1,136 @@
+//! Follows the event log into the feed. The feed's offsets are the log's, so that a client can go on after a restart.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use battlearena_proto::analytics::GetTotalsRequest;
+use battlearena_proto::analytics::analytics_service_client::AnalyticsServiceClient;
+use battlearena_proto::events::event_log_service_client::EventLogServiceClient;
+use battlearena_proto::events::{Event, SubscribeRequest, SubscribeResponse};
+use battlearena_proto::timestamp_from_wire;
+use battlearena_runtime::CancellationToken;
+use battlearena_storage::StorageError;
+use battlearena_storage::events::Backoff;
+use battlearena_telemetry::grpc::InstrumentedChannel;
+use battlearena_telemetry::trace;
+use tonic::{Code, Status, Streaming};
+
+use crate::domain::{Answer, Entry, FEED_KINDS, feed_event};
+use crate::hub::{Channel, Hub, Origin};
+use crate::metrics::Sent;
+use crate::store::rooms;
+
+const NAME: &str = "feed";
+
+/// How far the log is read back at the start, as a multiple of what is kept: not every event is shown.
+const READ_BACK: i64 = 4;
+
+/// How long the log may be silent: a living one says something every second.
+const SILENCE: Duration = Duration::from_secs(10);
+
+#[derive(Debug, thiserror::Error)]
+enum FeedError {
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    #[error("the event log does not answer")]
+    Log(#[source] Box<Status>),
+    #[error("the event log is silent")]
+    Silent,
+}
+
+impl From<Status> for FeedError {
+    fn from(status: Status) -> Self {
+        Self::Log(Box::new(status))
+    }
+}
+
+/// Runs until told to stop; what fails is tried again.
+pub(crate) async fn run(hub: Arc<Hub>, log: InstrumentedChannel, stop: CancellationToken) {
+    let mut backoff = Backoff::default();
+    while !stop.is_cancelled() {
+        let followed = tokio::select! {
+            followed = follow(&hub, &log, &mut backoff) => followed,
+            () = stop.cancelled() => return,
+        };
+        if let Err(error) = followed {
+            tracing::debug!(%error, "the feed pauses");
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(backoff.next_pause()) => {}
+        }
+    }
+}
+
+async fn follow(hub: &Hub, log: &InstrumentedChannel, backoff: &mut Backoff) -> Result<(), FeedError> {
+    let kept = hub.policy.limits.recovery_messages;
+    let (feed, mut stream) = match hub.feed.get() {
+        Some(feed) => (feed, subscribe(log, feed.last()).await?),
+        None => {
+            let (origin, stream) = open(hub, log, kept as i64).await?;
+            let make = async || Channel::new(NAME.to_owned(), Sent::Event, kept, origin);
+            (hub.feed.get_or_init(make).await, stream)
+        }
+    };
+    backoff.reset();
+    loop {
+        let batch = next(&mut stream).await?;
+        feed.publish(&shown(&batch.events), Instant::now());
+    }
+}
+
+/// Reads the last events of the log, and goes on from there.
+async fn open(
+    hub: &Hub,
+    log: &InstrumentedChannel,
+    kept: i64,
+) -> Result<(Origin, Streaming<SubscribeResponse>), FeedError> {
+    let epoch = rooms::feed_epoch(&hub.database).await?;
+    let totals = AnalyticsServiceClient::new(log.clone()).get_totals(GetTotalsRequest {}).await?;
+    let head = totals.into_inner().head_offset;
+    let mut floor = (head - kept * READ_BACK).max(0);
+    let mut stream = subscribe(log, floor).await?;
+    let (mut recent, mut last) = (Vec::new(), floor);
+    while last < head {
+        match next(&mut stream).await {
+            Ok(batch) => {
+                recent.extend(shown(&batch.events));
+                last = batch.offset;
+            }
+            // Retention was there first.
+            Err(FeedError::Log(status)) if status.code() == Code::OutOfRange => {
+                (floor, last) = (head, head);
+                stream = subscribe(log, head).await?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((Origin { epoch, floor, recent, last }, stream))
+}
+
+async fn subscribe(
+    log: &InstrumentedChannel,
+    after_offset: i64,
+) -> Result<Streaming<SubscribeResponse>, FeedError> {
+    let kinds = FEED_KINDS.map(str::to_owned).to_vec();
+    let request = SubscribeRequest { after_offset, kinds };
+    Ok(EventLogServiceClient::new(log.clone()).subscribe(request).await?.into_inner())
+}
+
+async fn next(stream: &mut Streaming<SubscribeResponse>) -> Result<SubscribeResponse, FeedError> {
+    let message = tokio::time::timeout(SILENCE, stream.message()).await.map_err(|_| FeedError::Silent)??;
+    message.ok_or(FeedError::Silent)
+}
+
+fn shown(events: &[Event]) -> Vec<Entry> {
+    events.iter().filter_map(entry).collect()
+}
+
+fn entry(event: &Event) -> Option<Entry> {
+    let (kind, data) = feed_event(event.body.as_ref()?)?;
+    let span = tracing::info_span!("publish_event", event.type = kind);
+    trace::set_parent(&span, &event.traceparent);
+    let timestamp = timestamp_from_wire(event.occurred_at).unwrap_or_default();
+    let frame = Answer::Event { channel: NAME, offset: event.offset, kind, timestamp, data: &data };
+    Some(Entry { offset: event.offset, text: span.in_scope(|| frame.to_text()) })
+}

@@ -1,0 +1,148 @@
+//! The feed of platform events, and what the platform is told of sockets: with a real analytics.
+
+use std::time::Duration;
+
+use battlearena_proto::analytics::GetPlayerStatsRequest;
+use battlearena_proto::analytics::analytics_service_client::AnalyticsServiceClient;
+use battlearena_proto::events::event::Body;
+use battlearena_proto::events::event_log_service_client::EventLogServiceClient;
+use battlearena_proto::events::{
+    AppendRequest, Event, MatchStarted, OutboxEvent, OutboxPosition, PlayerLoggedIn, PlayerRegistered,
+};
+use battlearena_proto::timestamp_to_wire;
+use battlearena_runtime::{CancellationToken, Tasks};
+use battlearena_socket_gateway::migrator;
+use battlearena_storage::DatabaseSettings;
+use battlearena_storage::testing::TestDatabase;
+use battlearena_telemetry::grpc::{InstrumentedChannel, connect};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::support::{Client, Gateway, config, eventually};
+
+/// Analytics on a database that the socket-gateway shares.
+struct Log {
+    url: String,
+    grpc: String,
+    channel: InstrumentedChannel,
+    told: i64,
+    tasks: Tasks,
+    stop: CancellationToken,
+}
+
+impl Log {
+    async fn start() -> Self {
+        battlearena_telemetry::start_for_tests();
+        let migrators = [migrator().unwrap(), battlearena_analytics::migrator().unwrap()];
+        let url = TestDatabase::create(&migrators).await.url;
+        let any = "127.0.0.1:0".parse().unwrap();
+        let app = battlearena_analytics::App::build(battlearena_analytics::Config {
+            http: any,
+            grpc: any,
+            open_bind_any: false,
+            event_retention_days: 90,
+            open_bind_any: false,
+            database: DatabaseSettings::for_url(&url),
+        });
+        let app = app.await.unwrap();
+        let grpc = format!("http://{}", app.grpc_addr());
+        let (tasks, stop) = (Tasks::new(), CancellationToken::new());
+        let stopped = stop.clone();
+        tasks.spawn("analytics", async move { app.run(stopped).await.unwrap() });
+        let channel = connect(&grpc).unwrap();
+        Self { url, grpc, channel, told: 0, tasks, stop }
+    }
+
+    async fn gateway(&self, seen_seconds: u32) -> Gateway {
+        let mut config = config(&self.url);
+        config.relay.event_log_url.clone_from(&self.grpc);
+        config.seen_seconds = seen_seconds;
+        Gateway::start_on(config).await
+    }
+
+    async fn tell(&mut self, body: Body) {
+        self.told += 1;
+        let position = OutboxPosition { incarnation: 1, transaction: 1, sequence: self.told };
+        let occurred_at = Some(timestamp_to_wire(Timestamp::now()));
+        let event = Event { occurred_at, body: Some(body), ..Event::default() };
+        let events = vec![OutboxEvent { position: Some(position), event: Some(event) }];
+        let request = AppendRequest { source: "match".into(), events };
+        EventLogServiceClient::new(self.channel.clone()).append(request).await.unwrap();
+    }
+
+    async fn match_started(&mut self, match_id: i64) {
+        let (match_type, server_region) = ("solo".to_owned(), "eu-west".to_owned());
+        self.tell(Body::MatchStarted(MatchStarted {
+            match_id,
+            match_type,
+            server_region,
+            player_ids: vec![1, 2],
+        }))
+        .await;
+    }
+
+    async fn stop(self) {
+        self.stop.cancel();
+        self.tasks.stop(Duration::from_secs(30)).await.unwrap();
+    }
+}
+
+/// Subscribes to the feed as soon as there is one.
+async fn subscribe(gateway: &Gateway, command: Value) -> (Client, Value) {
+    eventually(async || {
+        let mut client = gateway.player(1).await;
+        client.say(command.clone()).await;
+        let answer = client.next().await.unwrap();
+        (answer["type"] == "subscribed").then_some((client, answer))
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_feed_shows_events_and_is_recovered_over_a_restart() {
+    let mut log = Log::start().await;
+    let gateway = log.gateway(240).await;
+    log.match_started(1).await;
+    let (mut client, subscribed) = subscribe(&gateway, json!({"type": "subscribe", "channel": "feed"})).await;
+    log.tell(Body::PlayerLoggedIn(PlayerLoggedIn { player_id: 1 })).await;
+    log.match_started(2).await;
+    let event = loop {
+        let event = client.hear("event").await;
+        if event["data"]["match_id"] == 2 {
+            break event;
+        }
+    };
+    assert_eq!(event["kind"], "match_started");
+    assert_eq!(event["data"]["player_ids"], json!([1, 2]));
+    client.vanish();
+    gateway.stop().await;
+
+    log.match_started(3).await;
+    let registered =
+        PlayerRegistered { player_id: 9, username: "ada".into(), level: 2, ..Default::default() };
+    log.tell(Body::PlayerRegistered(registered)).await;
+    let gateway = log.gateway(240).await;
+    let position = json!({"type": "subscribe", "channel": "feed", "epoch": subscribed["epoch"], "offset": event["offset"]});
+    let (mut client, subscribed) = subscribe(&gateway, position).await;
+    assert_eq!(subscribed["recovered"], true);
+    assert_eq!(client.hear("event").await["data"]["match_id"], 3);
+    let event = client.hear("event").await;
+    assert_eq!(event["data"], json!({"player_id": 9, "username": "ada", "level": 2}));
+    // Live again.
+    log.match_started(4).await;
+    assert_eq!(client.hear("event").await["data"]["match_id"], 4);
+    client.ask(json!({"type": "unsubscribe", "channel": "feed"}), "unsubscribed").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connected_players_are_active() {
+    let log = Log::start().await;
+    let gateway = log.gateway(1).await;
+    let _clients = [gateway.player(101).await, gateway.player(102).await, gateway.player(102).await];
+    let analytics = AnalyticsServiceClient::new(log.channel.clone());
+    eventually(async || {
+        let stats = analytics.clone().get_player_stats(GetPlayerStatsRequest {}).await.ok()?.into_inner();
+        (stats.active_now == 2).then_some(())
+    })
+    .await;
+}
