@@ -3,6 +3,8 @@
 .DEFAULT_GOAL := help
 SHELL := bash
 CARGO ?= cargo
+# Where cargo builds; `CARGO_TARGET_DIR` moves it.
+TARGET := $(or $(CARGO_TARGET_DIR),target)
 # Traffic that `make run` plays: slow, normal, stress or tournament.
 MODE ?= normal
 
@@ -14,21 +16,31 @@ help: ## List the targets
 setup: ## Install what is missing on this machine (Debian packages, test tools)
 	scripts/setup
 
+.PHONY: setup-run
+setup-run:
+	scripts/setup run
+
+# What the metric app_info says about the build. The benchmark's programs are built with the same words, since other
+# words are another build.
+build bench: export ARENA_GIT_COMMIT := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+build bench: export ARENA_BUILD_DATE := $(shell git log -1 --format=%cI 2>/dev/null || echo unknown)
+
 .PHONY: build
-build: ## Build the release binary, target/release/arena
+build: setup-run ## Build the release binary, target/release/arena
 	$(CARGO) build --release --locked --package arena
 
 .PHONY: run
-run: setup build ## Run the platform on this machine, with traffic (MODE=normal)
-	target/release/arena up --auth open --simulate $(MODE)
+run: build ## Run the platform on this machine, with traffic (MODE=normal)
+	$(TARGET)/release/arena up --auth open --simulate $(MODE)
 
 .PHONY: test
 test: setup ## Run all tests (minutes)
 	$(CARGO) test --workspace --locked
 	tests/foreign-client.sh
+	tests/socket-client.sh
 
 .PHONY: check
-check: ## Formatting, lints, documentation, wire contracts, dependencies
+check: setup ## Formatting, lints, documentation, wire contracts, dependencies
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --workspace --no-deps --locked --document-private-items
@@ -42,6 +54,11 @@ prove: setup build ## The long form: exact books under load, twice as root and a
 .PHONY: bench
 bench: setup build ## Measure the hot paths of this build on this machine
 	scripts/bench
+
+.PHONY: prometheus
+prometheus: setup ## Watch the running platform: Prometheus on http://127.0.0.1:9090
+	PATH="$(CURDIR)/.cache/deb/usr/bin:$$PATH" prometheus --config.file=deploy/prometheus/prometheus.yml \
+		--storage.tsdb.path=.cache/prometheus --web.listen-address=127.0.0.1:9090
 
 .PHONY: fmt
 fmt: ## Format the code

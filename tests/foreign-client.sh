@@ -2,7 +2,7 @@
 # A gRPC client in another language, which has no copy of our contracts, lists and calls the services by reflection.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-arena=${ARENA:-target/debug/arena}
+arena=${ARENA:-${CARGO_TARGET_DIR:-target}/debug/arena}
 log=$(mktemp)
 
 # Ports of its own, so that a platform that runs on the usual ones is left alone.

@@ -109,7 +109,8 @@ pub(crate) async fn run(settings: EventsSettings, _: CancellationToken) -> anyho
     match settings.command {
         EventsCommand::Dead(DeadCommand::List { service, limit }) => list(&database, service, limit).await?,
         EventsCommand::Dead(DeadCommand::Replay(chosen)) => {
-            let count = dead_letters::request_replay(&database, chosen.service.schema(), chosen.ids()).await?;
+            let count =
+                dead_letters::request_replay(&database, chosen.service.schema(), chosen.ids()).await?;
             say(&format!("{count} to be tried again; `arena events dead list` shows those that fail again"))?;
         }
         EventsCommand::Dead(DeadCommand::Drop(chosen)) => {
@@ -122,7 +123,10 @@ pub(crate) async fn run(settings: EventsSettings, _: CancellationToken) -> anyho
 }
 
 async fn list(database: &Database, service: Option<Owner>, limit: i64) -> anyhow::Result<()> {
-    for owner in Owner::ALL.into_iter().filter(|owner| service.is_none_or(|service| service.schema() == owner.schema())) {
+    for owner in Owner::ALL
+        .into_iter()
+        .filter(|owner| service.is_none_or(|service| service.schema() == owner.schema()))
+    {
         for letter in dead_letters::list(database, owner.schema(), limit).await? {
             let mut line = serde_json::to_value(letter).context("a dead letter that is no JSON")?;
             line["service"] = owner.schema().into();

@@ -50,20 +50,10 @@ pub(crate) struct Addresses {
     #[arg(long, env = "ARENA_GATEWAY_HTTP", default_value = "127.0.0.1:8000", value_name = "ADDRESS")]
     pub(crate) gateway_http: SocketAddr,
     /// Where the socket-gateway serves sockets, health and metrics: address and port.
-    #[arg(
-        long,
-        env = "ARENA_SOCKET_GATEWAY_HTTP",
-        default_value = "127.0.0.1:8002",
-        value_name = "ADDRESS"
-    )]
+    #[arg(long, env = "ARENA_SOCKET_GATEWAY_HTTP", default_value = "127.0.0.1:8002", value_name = "ADDRESS")]
     pub(crate) socket_gateway_http: SocketAddr,
     /// Where the socket-gateway serves gRPC: address and port.
-    #[arg(
-        long,
-        env = "ARENA_SOCKET_GATEWAY_GRPC",
-        default_value = "127.0.0.1:9002",
-        value_name = "ADDRESS"
-    )]
+    #[arg(long, env = "ARENA_SOCKET_GATEWAY_GRPC", default_value = "127.0.0.1:9002", value_name = "ADDRESS")]
     pub(crate) socket_gateway_grpc: SocketAddr,
     /// Where the match service serves health and metrics: address and port.
     #[arg(long, env = "ARENA_MATCH_HTTP", default_value = "127.0.0.1:8006", value_name = "ADDRESS")]
@@ -96,7 +86,8 @@ pub(crate) struct Listener {
 
 impl Role {
     /// In the order in which they start: whoever is called comes before its callers.
-    pub(crate) const START_ORDER: [Self; 4] = [Self::Analytics, Self::Match, Self::SocketGateway, Self::Gateway];
+    pub(crate) const START_ORDER: [Self; 4] =
+        [Self::Analytics, Self::Match, Self::SocketGateway, Self::Gateway];
 
     /// The subcommand, the name in logs and traces, and the name of the log file.
     pub(crate) fn name(self) -> &'static str {

@@ -52,6 +52,10 @@ pub(crate) struct UpSettings {
     #[arg(long, env = "ARENA_GATEWAY_AUTH", value_enum, default_value_t = AuthMode::Open)]
     auth: AuthMode,
 
+    /// Lets open mode listen on addresses that other machines reach.
+    #[arg(long, env = "ARENA_OPEN_BIND_ANY")]
+    open_bind_any: bool,
+
     /// Play traffic until stopped: slow, normal (when no mode is given), stress or tournament.
     #[arg(long, env = "ARENA_SIMULATE", value_enum, num_args = 0..=1, default_missing_value = "normal", value_name = "MODE")]
     simulate: Option<Mode>,
@@ -67,7 +71,7 @@ pub(crate) struct UpSettings {
 /// How long the tasks of this process may take to end: they only wait for their tokens.
 const TASKS_PATIENCE: Duration = Duration::from_secs(5);
 
-/// Runs the platform until SIGINT or SIGTERM. A second signal kills what has not ended by then.
+/// Runs the platform until SIGINT, SIGTERM or SIGHUP. A second signal kills what has not ended by then.
 ///
 /// # Errors
 /// Something is missing or taken (nothing was started then), or a part of the platform does not become ready (what was

@@ -10,7 +10,7 @@ mod statistics;
 mod store;
 mod system;
 
-pub use chat::{ChatMessage, ChatMessages, chat_history, lobby_history};
+pub use chat::{ChatMessage, ChatMessages, chat_history, general_history};
 pub use matches::{
     CompletedMatch, CrashedMatch, EndedMatch, MatchDetails, Matches, ParticipantDetails, ParticipantStats,
     StartedMatch, complete_match, crash_match, heartbeat, match_details, player_matches, start_match,

@@ -116,7 +116,8 @@ impl Socket {
     }
 
     /// Says something in a room that was joined, 1 to 2000 characters, and returns the name of the message. It is sent
-    /// until an [`Event::Acknowledged`] or [`Event::Refused`] tells its name.
+    /// until an [`Event::Acknowledged`] or [`Event::Refused`] tells its name. Messages go out in the order in which they
+    /// were given; one that the server could not take at once may be stored behind later ones.
     ///
     /// # Errors
     /// As [`Socket::join`].

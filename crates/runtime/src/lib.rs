@@ -8,9 +8,9 @@ pub mod signals;
 mod tasks;
 
 pub use deadline::Deadline;
+pub use exposure::{Exposed, check_exposure};
 pub use limits::raise_open_file_limit;
 pub use readiness::{CheckResult, Readiness, Report};
 pub use signals::stop_requested;
-pub use exposure::{Exposed, check_exposure};
 pub use tasks::{StillRunning, TaskPanicked, Tasks};
 pub use tokio_util::sync::CancellationToken;

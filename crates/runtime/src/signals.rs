@@ -6,15 +6,16 @@ use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Resolves on SIGTERM, SIGINT or SIGHUP (the terminal was closed) and, with `stop_with_parent`, when standard input is a pipe that has reached its end:
-/// a supervisor holds the other side, which closes when the supervisor dies, however it dies.
+/// Resolves on SIGTERM, SIGINT or SIGHUP (the terminal was closed, and no `nohup` said that it does not matter) and, with
+/// `stop_with_parent`, when standard input is a pipe that has reached its end: a supervisor holds the other side, which
+/// closes when the supervisor dies, however it dies.
 ///
 /// What cannot be listened for is logged and left out; the other ways to stop remain.
 pub async fn stop_requested(stop_with_parent: bool) {
     let reason = tokio::select! {
         () = received(SignalKind::terminate()) => "SIGTERM",
         () = received(SignalKind::interrupt()) => "SIGINT",
-        () = received(SignalKind::hangup()) => "SIGHUP",
+        () = received(SignalKind::hangup()), if !is_ignored(SignalKind::hangup()) => "SIGHUP",
         () = parent_gone(), if stop_with_parent => "end of the parent process",
     };
     tracing::info!(reason, "stop requested");
@@ -28,6 +29,16 @@ async fn received(kind: SignalKind) {
             std::future::pending().await
         }
     }
+}
+
+/// Whether the process was started with a signal ignored. To be asked before the first wait for that signal, which would
+/// undo it.
+fn is_ignored(kind: SignalKind) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default();
+    // The mask has a bit for each signal, from number 1 on.
+    mask >> (kind.as_raw_value() - 1) & 1 == 1
 }
 
 /// Never resolves when standard input is a terminal, a file or /dev/null: nobody can die behind those.
@@ -66,6 +77,13 @@ mod tests {
         assert!(futures::poll!(stop.as_mut()).is_pending());
         kill_process(getpid(), Signal::TERM).unwrap();
         stop.await;
+    }
+
+    #[test]
+    fn what_is_ignored_is_known() {
+        // Rust's own start ignores SIGPIPE, and nobody ignores SIGUSR2.
+        assert!(is_ignored(SignalKind::pipe()));
+        assert!(!is_ignored(SignalKind::user_defined2()));
     }
 
     #[tokio::test]

@@ -129,8 +129,7 @@ impl Chat {
     pub(crate) async fn settle(&self, patience: Duration) {
         let said = |members: &[Member]| members.iter().all(|member| member.state().unacknowledged == 0);
         self.wait(patience, said).await;
-        let heard = |members: &[Member]| members.iter().all(|member| self.has_heard_the_room(member));
-        self.wait(patience, heard).await;
+        self.wait(patience, |members| self.have_heard_their_rooms(members)).await;
         self.end.cancel();
         self.tasks.close();
         self.tasks.wait().await;
@@ -169,11 +168,16 @@ impl Chat {
         Ok(verdict.rows())
     }
 
-    fn has_heard_the_room(&self, member: &Member) -> bool {
-        let same_room = self.members.iter().filter(|other| other.room == member.room);
-        let furthest = same_room.map(|other| other.state().last_known()).max();
-        let state = member.state();
-        state.hearing.is_complete() && Some(state.hearing.last()) >= furthest
+    /// Whether everybody has heard everything that anybody knows to be in the same room.
+    fn have_heard_their_rooms(&self, members: &[Member]) -> bool {
+        let mut furthest = vec![0; self.plan.rooms()];
+        for member in members {
+            furthest[member.room] = member.state().last_known().max(furthest[member.room]);
+        }
+        members.iter().all(|member| {
+            let state = member.state();
+            state.hearing.is_complete() && state.hearing.last() >= furthest[member.room]
+        })
     }
 
     async fn wait(&self, patience: Duration, done: impl Fn(&[Member]) -> bool) {

@@ -13,7 +13,6 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::print_stdout,
-    clippy::disallowed_methods,
     reason = "a tool at the desk: it prints, and ends at the first failure"
 )]
 

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use battlearena_runtime::CancellationToken;
+use battlearena_runtime::{CancellationToken, check_exposure};
 use battlearena_storage::cluster::{Cluster, SUPERUSER};
 
 use super::child::RoleProgram;
@@ -17,7 +17,7 @@ use super::supervise::{House, Program as _, Supervised};
 use super::table::Table;
 use super::{UpSettings, place, ports};
 use crate::probe::{Probe, url};
-use crate::roles::{self, Addresses, MigrateSettings, Mode, Role};
+use crate::roles::{self, Addresses, AuthMode, MigrateSettings, Mode, Role};
 
 /// What runs so far.
 pub(super) struct Fleet {
@@ -54,7 +54,13 @@ impl Fleet {
     /// what has been started keeps running until [`Fleet::drain`].
     pub(super) async fn start(&mut self, settings: &UpSettings) -> anyhow::Result<String> {
         let addresses = &settings.addresses;
-        ports::check(&addresses.listeners())?;
+        let listeners = addresses.listeners();
+        match settings.auth {
+            AuthMode::Open => listeners
+                .iter()
+                .try_for_each(|listener| check_exposure(listener.address, settings.open_bind_any))?,
+        }
+        ports::check(&listeners)?;
         let database = match &settings.database_url {
             Some(url) => Database { url: url.clone(), logs: place::logs(settings)? },
             None => self.start_postgres(settings).await?,
@@ -104,6 +110,7 @@ impl Fleet {
     ) -> anyhow::Result<()> {
         let mut environment = role.environment(&settings.addresses, settings.auth);
         environment.push(("ARENA_DATABASE_URL", database.url.clone()));
+        environment.push(("ARENA_OPEN_BIND_ANY", settings.open_bind_any.to_string()));
         let (name, logs) = (role.name(), database.logs.clone());
         let mut program = RoleProgram { name, subcommand: name, environment, logs };
         let mut process = program.start().await?;

@@ -35,11 +35,12 @@ pub(super) trait Process: Send + 'static {
     fn stop(self, hurry: &CancellationToken) -> impl Future<Output = ()> + Send;
 }
 
-/// How long a process may take to end in order.
-pub(super) const DRAIN: Duration = Duration::from_secs(15);
+/// How long a process may take to end in order. The services have bounds of their own, which add up to less (requests,
+/// streams, background tasks, the flush of telemetry: 26 seconds): whoever keeps to them is not killed.
+pub(super) const DRAIN: Duration = Duration::from_secs(30);
 
 /// How long a process that was stopped may take in all, force included.
-const STOP: Duration = Duration::from_secs(30);
+const STOP: Duration = Duration::from_secs(45);
 
 /// What all supervisors share.
 #[derive(Debug, Clone)]

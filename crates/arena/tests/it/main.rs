@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod chaos;
+mod drain;
 mod health;
 mod platform;
 mod prometheus;

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,9 @@ const WATCHDOG: Duration = Duration::from_secs(90);
 
 /// The program under test, with no settings from the environment of the test.
 pub(crate) fn arena() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_arena"));
+    // A test run under `nohup` ignores SIGHUP, which its children would inherit.
+    let mut command = Command::new("env");
+    command.args(["--default-signal=HUP", env!("CARGO_BIN_EXE_arena")]);
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("ARENA_") || name.to_string_lossy().starts_with("OTEL_") {
             command.env_remove(name);
@@ -31,7 +34,7 @@ pub(crate) fn arena_up(addresses: &[String]) -> Command {
     command
 }
 
-/// The flags of five free ports. They were free a moment ago, which is the best that can be had.
+/// The flags of free addresses. They were free a moment ago, which is the best that can be had.
 pub(crate) fn free_addresses() -> Vec<String> {
     let flags = [
         "gateway-http",
@@ -42,8 +45,22 @@ pub(crate) fn free_addresses() -> Vec<String> {
         "analytics-http",
         "analytics-grpc",
     ];
-    let held = flags.map(|flag| (flag, TcpListener::bind("127.0.0.1:0").unwrap()));
-    held.iter().map(|(flag, socket)| format!("--{flag}={}", socket.local_addr().unwrap())).collect()
+    flags.map(|flag| format!("--{flag}={}", free_address())).into()
+}
+
+/// A free address that no other test of this process gets. Its port is below those that the kernel gives to outgoing
+/// connections (32768 and up): between this look and its use, nobody else takes it by chance.
+pub(crate) fn free_address() -> SocketAddr {
+    static DRAWN: AtomicU32 = AtomicU32::new(0);
+    loop {
+        // Test runs at the same time begin at different ports.
+        let drawn = std::process::id().wrapping_mul(64).wrapping_add(DRAWN.fetch_add(1, Ordering::Relaxed));
+        let port = 10_000 + u16::try_from(drawn % 20_000).unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
 }
 
 /// A platform that is up.
@@ -164,7 +181,10 @@ pub(crate) fn descendants(pid: u32) -> BTreeSet<Process> {
 
 /// The child of `arena up` whose command line ends like this.
 pub(crate) fn child(up: u32, command: &str) -> Option<u32> {
-    descendants(up).iter().find(|p| p.parent == up && p.command.ends_with(&format!(" {command}"))).map(|p| p.pid)
+    descendants(up)
+        .iter()
+        .find(|p| p.parent == up && p.command.ends_with(&format!(" {command}")))
+        .map(|p| p.pid)
 }
 
 /// Waits until none of them runs any more. A process id alone may be somebody else's by now.

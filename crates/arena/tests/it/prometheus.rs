@@ -1,11 +1,10 @@
 //! Debian's Prometheus with our configuration: every service is scraped, and what it scrapes is sound.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use crate::platform::{Platform, arena_up, free_addresses, until};
+use crate::platform::{Platform, arena_up, free_address, free_addresses, until};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -59,7 +58,7 @@ fn prometheus_scrapes_every_service_without_a_complaint() {
     let checked = checked.expect("promtool: run `make setup`");
     assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
 
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let address = free_address();
     let log = folder.path().join("prometheus.log");
     let prometheus = Command::new(program("prometheus"))
         .arg(format!("--config.file={}", configuration.display()))

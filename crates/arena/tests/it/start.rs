@@ -25,6 +25,28 @@ fn a_taken_port_is_told_and_nothing_is_started() {
 }
 
 #[test]
+fn an_address_that_others_reach_is_refused_unless_it_is_wished_for() {
+    let taken = TcpListener::bind("0.0.0.0:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let mut addresses = free_addresses();
+    addresses.retain(|flag| !flag.starts_with("--analytics-http"));
+    addresses.push(format!("--analytics-http={address}"));
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let refusal = |wish: &[&str]| {
+        let output = arena_up(&addresses).args(wish).arg("--data").arg(&data).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let error = refusal(&[]);
+    assert!(error.contains(&format!("{address} is not; --open-bind-any allows it")), "{error}");
+    // Then it is the next check that refuses.
+    let error = refusal(&["--open-bind-any"]);
+    assert!(error.contains(&format!("analytics needs {address}, which is taken")), "{error}");
+    assert!(!data.exists());
+}
+
+#[test]
 fn a_folder_of_somebody_elses_is_told_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("thesis.tex"), "").unwrap();

@@ -66,7 +66,8 @@ fn nothing_outlives_a_kill() {
     let up = Platform::start(command);
     let family = descendants(up.pid());
     let commands: Vec<&str> = family.iter().map(|p| p.command.as_str()).collect();
-    for part in ["gateway", "socket-gateway", "match", "analytics", "simulate", "postgres -D", "arena-guard"] {
+    for part in ["gateway", "socket-gateway", "match", "analytics", "simulate", "postgres -D", "arena-guard"]
+    {
         assert!(commands.iter().any(|command| command.contains(part)), "{part} in {commands:?}");
     }
     let sockets = up.report.split("psql 'host=").nth(1).unwrap().split(' ').next().unwrap().to_owned();
@@ -100,6 +101,19 @@ fn a_second_signal_does_not_wait() {
     });
     let (status, _) = waiter.join().unwrap();
     assert_eq!(status.code(), Some(1));
+    all_gone(&family);
+}
+
+#[test]
+fn a_terminal_that_is_closed_drains_everything() {
+    let mut command = arena_up(&free_addresses());
+    command.arg("--ephemeral");
+    let up = Platform::start(command);
+    let family = descendants(up.pid());
+    up.signal(Signal::HUP);
+    let (status, said) = up.wait();
+    assert_eq!(status.code(), Some(0), "{said}");
+    assert!(said.contains("Stopping everything in order"), "{said}");
     all_gone(&family);
 }
 

@@ -9,7 +9,7 @@ use crate::http::Call;
 /// A page of what was said.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct ChatMessages {
-    /// The messages.
+    /// Oldest first.
     pub messages: Vec<ChatMessage>,
 }
 
@@ -26,12 +26,12 @@ pub struct ChatMessage {
     pub timestamp: Timestamp,
 }
 
-/// Tells what was said in the room that everybody knows: `GET /history`.
-pub fn lobby_history(page: Page) -> Call<ChatMessages> {
+/// Tells what was said in the room `general`, the newest messages before the given one, oldest first: `GET /history`.
+pub fn general_history(page: Page) -> Call<ChatMessages> {
     Call::get(format!("/history?{page}"))
 }
 
-/// Tells what was said in a room: `GET /api/chat/{room}/history`.
+/// Tells what was said in a room, the newest messages before the given one, oldest first: `GET /api/chat/{room}/history`.
 pub fn chat_history(room: &str, page: Page) -> Call<ChatMessages> {
     Call::get(format!("/api/chat/{}/history?{page}", Segment(room)))
 }

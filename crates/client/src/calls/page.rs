@@ -1,4 +1,4 @@
-//! A page of a list, newest first. Only says which one; the gateway decides whether there is such a page.
+//! A page of a list, from its newest end. Only says which one; the gateway decides whether there is such a page.
 
 use std::fmt::{self, Display};
 

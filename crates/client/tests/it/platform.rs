@@ -72,11 +72,17 @@ impl Platform {
         let settings = config(&[&log[..], &["--grpc", "127.0.0.1:0"]].concat());
         let app = battlearena_socket_gateway::App::build(settings).await.unwrap();
         let sockets = format!("ws://{}/ws", app.http_addr());
+        let rooms = format!("http://{}", app.grpc_addr());
         let token = stop.clone();
         tasks.spawn("socket-gateway", async move { app.run(token).await.unwrap() });
 
-        let settings =
-            config(&[&log[..], &["--match-url", &matches, "--payment-decline-percent", "0"]].concat());
+        let settings = config(
+            &[
+                &log[..],
+                &["--socket-gateway-url", &rooms, "--match-url", &matches, "--payment-decline-percent", "0"],
+            ]
+            .concat(),
+        );
         let app = battlearena_gateway::App::build(settings).await.unwrap();
         let gateway = format!("http://{}", app.http_addr());
         let token = stop.clone();

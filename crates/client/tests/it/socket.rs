@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use battlearena_client::calls::{self, NewPlayer};
+use battlearena_client::calls::{self, NewPlayer, Page};
 use battlearena_client::socket::{
     Channel, Disconnect, Event, FeedEvent, NotTaken, Recovery, Refused, Socket, SocketSettings,
 };
-use battlearena_proto::PlayerId;
+use battlearena_proto::{ErrorKind, PlayerId};
 use battlearena_runtime::{CancellationToken, Tasks};
 use battlearena_socket_gateway::{App, Config};
 use battlearena_storage::testing::TestDatabase;
@@ -314,6 +314,29 @@ async fn a_closed_socket_ends() {
     let (socket, mut events) = Socket::open(SocketSettings::new("ws://127.0.0.1:9/ws", PlayerId(1), "ann"));
     socket.close();
     assert_eq!(events.next().await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_no_socket_reads_what_was_said() {
+    let platform = Platform::start().await;
+    let client = Client::in_room(&platform.addresses.sockets, 1, "general").await;
+    for text in ["one", "two", "three"] {
+        client.say("general", text).await;
+    }
+    eventually(async || (client.acknowledged() == 3).then_some(())).await;
+    let texts =
+        |page: calls::ChatMessages| page.messages.into_iter().map(|m| (m.id, m.text)).collect::<Vec<_>>();
+    let newest = platform.gateway.send(calls::general_history(Page::newest(2))).await.unwrap();
+    assert_eq!(texts(newest), [(2, "two".to_owned()), (3, "three".to_owned())]);
+    let older = Page { limit: 2, before: Some(2) };
+    let older = platform.gateway.send(calls::chat_history("general", older)).await.unwrap();
+    assert_eq!(texts(older), [(1, "one".to_owned())]);
+    let nobody =
+        platform.gateway.send(calls::chat_history("nobody-was-here", Page::newest(9))).await.unwrap();
+    assert!(nobody.messages.is_empty());
+    let error =
+        platform.gateway.send(calls::chat_history("no/such room", Page::newest(9))).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -19,7 +19,9 @@ async fn history_is_read_in_pages() {
     for path in ["/history", "/api/chat/lobby.1/history"] {
         let page = platform.get(&format!("{path}?limit=2")).await.ok();
         let messages = page["messages"].as_array().unwrap();
-        let entry = |number: usize| (messages[number]["id"].as_i64().unwrap(), messages[number]["text"].as_str().unwrap());
+        let entry = |number: usize| {
+            (messages[number]["id"].as_i64().unwrap(), messages[number]["text"].as_str().unwrap())
+        };
         assert_eq!([entry(0), entry(1)], [(2, "text 2"), (3, "text 3")], "{path}");
         assert_eq!(messages[0]["username"], "ada");
         assert!(messages[0]["timestamp"].as_str().unwrap().ends_with("00:00:01Z"), "{page}");

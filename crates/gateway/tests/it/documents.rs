@@ -17,8 +17,11 @@ async fn every_documented_route_is_there() {
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
             let method: Method = method.to_uppercase().parse().unwrap();
-            let concrete =
-                path.replace("{player_id}", "1").replace("{match_id}", "1").replace("{file}", "index.html").replace("{room}", "general");
+            let concrete = path
+                .replace("{player_id}", "1")
+                .replace("{match_id}", "1")
+                .replace("{file}", "index.html")
+                .replace("{room}", "general");
             let answer = Answer::to(platform.request(method.clone(), &concrete)).await;
             assert_ne!(answer.status, 405, "{method} {path}");
             assert_ne!(answer.body["error"]["message"], "no such route", "{method} {path}");

@@ -6,14 +6,17 @@ use tokio::net::TcpStream;
 
 use crate::support::{Platform, scraped, until};
 
-const GIVEN_UP: &str =
-    "http_requests_total{method=\"POST\",endpoint=\"/api/players/login\",status=\"499\"}";
+const GIVEN_UP: &str = "http_requests_total{method=\"POST\",endpoint=\"/api/players/login\",status=\"499\"}";
 const CANCELLED: &str =
     "database_queries_total{query_type=\"UPDATE\",query=\"log_in_player\",outcome=\"cancelled\"}";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_hangs_up_is_counted_and_not_worked_for() {
-    let platform = Platform::gateway_alone().await;
+    // Neither the deadline nor the database gives up first.
+    let platform = Platform::gateway_with(|config| {
+        config.database.database_statement_timeout_ms = 120_000;
+    })
+    .await;
     platform.register("impatient").await;
     let before = platform.scrape().await;
 
@@ -23,8 +26,12 @@ async fn who_hangs_up_is_counted_and_not_worked_for() {
     let transaction = connection.begin().await.unwrap();
     transaction.session().define("update gateway.players set level = level").await.unwrap();
     let mut client = TcpStream::connect(platform.address()).await.unwrap();
-    let request = "POST /api/players/login HTTP/1.1\r\nhost: arena\r\ngrpc-timeout: 60S\r\n\
-                   content-type: application/json\r\ncontent-length: 15\r\n\r\n{\"player_id\": 1}";
+    let body = r#"{"player_id": 1}"#;
+    let request = format!(
+        "POST /api/players/login HTTP/1.1\r\nhost: arena\r\ngrpc-timeout: 60S\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
     client.write_all(request.as_bytes()).await.unwrap();
     platform.until_somebody_waits_for_a_lock().await;
     client.shutdown().await.unwrap();

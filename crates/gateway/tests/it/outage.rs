@@ -78,7 +78,10 @@ async fn peers_that_are_down_are_named() {
     // Missing peers are shown and change nothing: log-in and ledger need none.
     assert_eq!(platform.get("/readyz").await.status, 200);
     let health = platform.get("/health").await.ok();
-    assert_eq!(health["peers"], json!({"match": "failed", "analytics": "failed"}));
+    assert_eq!(
+        health["peers"],
+        json!({"match": "failed", "socket-gateway": "failed", "analytics": "failed"})
+    );
     platform.post("/api/players/login", json!({"player_id": 1})).await.ok();
     platform.stop().await;
 }

@@ -28,8 +28,9 @@ pub(super) struct Order {
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) entered: bool,
-    /// Messages under way; after the end, those of which nobody knows whether they are stored.
+    /// Messages under way.
     pub(super) unacknowledged: usize,
+    /// Messages of which nobody knows at the end whether they are stored.
     pub(super) unknown: Vec<String>,
     pub(super) acknowledged: Digest,
     last_acknowledged: i64,
@@ -101,6 +102,7 @@ impl Player {
             self.book(Operation::ChatMessage, due, 0, Some(Problem::plain("not acknowledged")), true);
             self.state().unknown.push(text);
         }
+        self.state().unacknowledged = 0;
     }
 
     fn say(&mut self, order: Order) {
@@ -125,7 +127,11 @@ impl Player {
             }
             Event::Refused(refused) => self.refused(refused),
             Event::Disconnected { .. } => self.state().reconnects += 1,
-            Event::Ended { reason } => self.state().ended = Some(reason),
+            Event::Ended { reason } => {
+                let problem = Problem { what: "not wanted".to_owned(), example: reason.clone() };
+                self.book(Operation::EnterRoom, Instant::now(), 0, Some(problem), false);
+                self.state().ended = Some(reason);
+            }
             Event::Connected { .. } | Event::Presence(_) | Event::PresenceChanged(_) => {}
         }
     }

@@ -1,6 +1,8 @@
 //! What one connection has said so far, and what it may do next. Commands that the database is needed for are carried
 //! out by a future that the connection polls; until it is done, the next command waits.
 
+mod channels;
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -136,22 +138,10 @@ impl Session {
             Action::Hello { .. } => {}
             Action::Subscribe { topic: Topic::Feed, position } => self.hear_feed(id, position)?,
             Action::Subscribe { topic: Topic::Room(room), position } => {
-                if self.find(&room).is_some() {
-                    return Err(Refusal::conflict("already subscribed to this room"));
-                }
-                self.enter(&room, Entering { joins: false, position, id, began }, span)?;
+                self.subscribe(&room, Entering { joins: false, position, id, began }, span)?;
             }
             Action::Join { room, position } => {
-                match self.find(&room) {
-                    Some(Listening { is_joined: true, .. }) => {
-                        return Err(Refusal::conflict("already joined"));
-                    }
-                    Some(_) if position.is_some() => {
-                        return Err(Refusal::conflict("already subscribed: join without a position"));
-                    }
-                    _ => {}
-                }
-                self.enter(&room, Entering { joins: true, position, id, began }, span)?;
+                self.join(&room, Entering { joins: true, position, id, began }, span)?;
             }
             Action::Unsubscribe { topic } => self.unsubscribe(id, &topic)?,
             Action::Leave { room } => {
@@ -204,95 +194,6 @@ impl Session {
         Ok(())
     }
 
-    fn hear_feed(&mut self, id: Option<String>, position: Option<Position>) -> Result<(), Refusal> {
-        if self.hears_feed {
-            return Err(Refusal::conflict("already subscribed to the feed"));
-        }
-        self.check_channels()?;
-        let unavailable = || Refusal::new(ErrorCode::Unavailable, "the feed is not available, try again");
-        let feed = self.hub.feed.get().ok_or_else(unavailable)?;
-        self.hears_feed = true;
-        feed.subscribe(&self.socket, position.as_ref(), |offset, recovered| {
-            let (channel, epoch) = (feed.name(), feed.epoch());
-            Answer::Subscribed { id: id.as_deref(), channel, epoch, offset, recovered }.to_text()
-        });
-        Ok(())
-    }
-
-    /// Goes into a room, at once when it is loaded.
-    fn enter(&mut self, name: &str, entering: Entering, span: &Span) -> Result<(), Refusal> {
-        if self.find(name).is_none() {
-            self.check_channels()?;
-        }
-        if let Some(room) = self.hub.rooms.find(name) {
-            self.go_in(room, entering);
-            return Ok(());
-        }
-        let (hub, name) = (self.hub.clone(), name.to_owned());
-        let load = async move {
-            let room = hub.rooms.open(&name, hub.now()).await;
-            Some(Loaded { room, entering })
-        };
-        self.work = Some(Box::pin(load.instrument(span.clone())));
-        Ok(())
-    }
-
-    fn go_in(&mut self, room: Arc<Room>, entering: Entering) {
-        let Entering { joins, position, id, began } = entering;
-        if let (true, Some((player_id, username))) = (joins, &self.player) {
-            room.join(&self.socket, (*player_id, username), position.as_ref(), id.as_deref());
-        } else {
-            room.channel.subscribe(&self.socket, position.as_ref(), |offset, recovered| {
-                let (channel, epoch) = (room.channel.name(), room.channel.epoch());
-                Answer::Subscribed { id: id.as_deref(), channel, epoch, offset, recovered }.to_text()
-            });
-        }
-        let received = if joins { Received::Join } else { Received::Subscribe };
-        Metrics::get().processed(received, began);
-        match self.rooms.iter_mut().find(|listening| listening.room.id == room.id) {
-            Some(listening) => listening.is_joined = joins,
-            None => self.rooms.push(Listening { room, is_joined: joins }),
-        }
-    }
-
-    fn unsubscribe(&mut self, id: Option<String>, topic: &Topic) -> Result<(), Refusal> {
-        let room_channel;
-        let channel = match topic {
-            Topic::Feed => {
-                let feed = self.hub.feed.get().filter(|_| self.hears_feed);
-                feed.ok_or_else(|| Refusal::conflict("not subscribed"))?.unsubscribe(&self.socket);
-                self.hears_feed = false;
-                "feed"
-            }
-            Topic::Room(room) => {
-                self.leave(room, false)?;
-                room_channel = format!("room:{room}");
-                &room_channel
-            }
-        };
-        self.answer(&Answer::Unsubscribed { id: id.as_deref(), channel });
-        Ok(())
-    }
-
-    fn leave(&mut self, name: &str, must_be_joined: bool) -> Result<(), Refusal> {
-        let is_it =
-            |listening: &Listening| listening.room.name == name && (listening.is_joined || !must_be_joined);
-        let Some(place) = self.rooms.iter().position(is_it) else {
-            return Err(Refusal::conflict(if must_be_joined { "not joined" } else { "not subscribed" }));
-        };
-        self.go_out(&self.rooms[place]);
-        self.rooms.swap_remove(place);
-        Ok(())
-    }
-
-    fn go_out(&self, listening: &Listening) {
-        let Listening { room, is_joined } = listening;
-        room.channel.unsubscribe(&self.socket);
-        if let (true, Some((player_id, _))) = (*is_joined, &self.player) {
-            room.leave(*player_id);
-        }
-    }
-
     fn history(
         &self,
         id: Option<String>,
@@ -313,18 +214,6 @@ impl Session {
             Metrics::get().processed(Received::History, began);
             None
         }
-    }
-
-    fn find(&self, name: &str) -> Option<&Listening> {
-        self.rooms.iter().find(|listening| listening.room.name == name)
-    }
-
-    fn check_channels(&self) -> Result<(), Refusal> {
-        let most = self.hub.policy.limits.channels;
-        if self.rooms.len() + usize::from(self.hears_feed) < most {
-            return Ok(());
-        }
-        Err(Refusal::conflict(&format!("a connection has at most {most} channels")))
     }
 
     fn answer(&self, answer: &Answer<'_>) {

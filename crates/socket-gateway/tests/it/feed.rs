@@ -1,7 +1,5 @@
 //! The feed of platform events, and what the platform is told of sockets: with a real analytics.
 
-use std::time::Duration;
-
 use battlearena_proto::analytics::GetPlayerStatsRequest;
 use battlearena_proto::analytics::analytics_service_client::AnalyticsServiceClient;
 use battlearena_proto::events::event::Body;
@@ -26,8 +24,14 @@ struct Log {
     grpc: String,
     channel: InstrumentedChannel,
     told: i64,
-    tasks: Tasks,
+    _tasks: Tasks,
     stop: CancellationToken,
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
 }
 
 impl Log {
@@ -41,7 +45,6 @@ impl Log {
             grpc: any,
             open_bind_any: false,
             event_retention_days: 90,
-            open_bind_any: false,
             database: DatabaseSettings::for_url(&url),
         });
         let app = app.await.unwrap();
@@ -50,7 +53,7 @@ impl Log {
         let stopped = stop.clone();
         tasks.spawn("analytics", async move { app.run(stopped).await.unwrap() });
         let channel = connect(&grpc).unwrap();
-        Self { url, grpc, channel, told: 0, tasks, stop }
+        Self { url, grpc, channel, told: 0, _tasks: tasks, stop }
     }
 
     async fn gateway(&self, seen_seconds: u32) -> Gateway {
@@ -79,11 +82,6 @@ impl Log {
             player_ids: vec![1, 2],
         }))
         .await;
-    }
-
-    async fn stop(self) {
-        self.stop.cancel();
-        self.tasks.stop(Duration::from_secs(30)).await.unwrap();
     }
 }
 

@@ -99,7 +99,8 @@ async fn what_another_process_stores_is_delivered_in_its_place() {
 
 /// A reader that loses its connection again and again; returns everything it heard.
 async fn unlucky_reader(gateway: Arc<Gateway>, number: i64, until: i64) -> Vec<(i64, String)> {
-    let (mut heard, mut position): (Vec<(i64, String)>, Option<(Value, i64)>) = (Vec::new(), None);
+    let mut heard = Vec::new();
+    let mut position: Option<(Value, i64)> = None;
     loop {
         let mut client = gateway.player(1000 + number).await;
         let joined = match &position {
