@@ -3,7 +3,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use battlearena_telemetry::sql::PoolMetrics;
@@ -25,6 +25,8 @@ use crate::{DatabaseSettings, Session, Statement, StorageError};
 pub struct Database {
     pool: Pool,
     dedicated: Arc<Dedicated>,
+    connecting: Arc<Connecting>,
+    pulse: Arc<tokio::sync::Mutex<Option<Client>>>,
     pool_wait: Duration,
     statement_timeout: Duration,
     metrics: Arc<PoolMetrics>,
@@ -33,6 +35,27 @@ pub struct Database {
 struct Dedicated {
     config: Config,
     runtime: Handle,
+}
+
+/// Remembers that connecting failed a moment ago: a database that is starting up again is not helped by hundreds of
+/// attempts a second. Milliseconds since `began`, 0 for never.
+struct Connecting {
+    began: Instant,
+    pause_until_ms: AtomicU64,
+}
+
+impl Connecting {
+    const PAUSE: Duration = Duration::from_millis(100);
+
+    fn pauses(&self) -> bool {
+        let until = self.pause_until_ms.load(Ordering::Relaxed);
+        until > 0 && self.began.elapsed() < Duration::from_millis(until)
+    }
+
+    fn failed(&self) {
+        let until = (self.began.elapsed() + Self::PAUSE).as_millis();
+        self.pause_until_ms.store(u64::try_from(until).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
 }
 
 impl Database {
@@ -76,6 +99,8 @@ impl Database {
         Ok(Self {
             pool,
             dedicated: Arc::new(Dedicated { config, runtime }),
+            connecting: Arc::new(Connecting { began: Instant::now(), pause_until_ms: AtomicU64::new(0) }),
+            pulse: Arc::default(),
             pool_wait: settings.pool_wait(),
             statement_timeout,
             metrics,
@@ -87,6 +112,9 @@ impl Database {
     /// # Errors
     /// [`StorageError::PoolTimeout`] or [`StorageError::Unavailable`], within the pool's bound.
     pub async fn connection(&self) -> Result<Connection, StorageError> {
+        if self.connecting.pauses() && self.pool.status().available == 0 {
+            return Err(StorageError::Unavailable("connecting failed a moment ago".into()));
+        }
         let asked = Instant::now();
         let result = self.pool.get().await;
         self.metrics.wait.record_duration(asked.elapsed());
@@ -95,8 +123,14 @@ impl Database {
                 self.metrics.timeouts.increment(1);
                 StorageError::PoolTimeout(self.pool_wait)
             }
-            PoolError::Timeout(_) => StorageError::Unavailable("connecting took too long".into()),
-            PoolError::Backend(error) => StorageError::from(error).or_unavailable(),
+            PoolError::Timeout(_) => {
+                self.connecting.failed();
+                StorageError::Unavailable("connecting took too long".into())
+            }
+            PoolError::Backend(error) => {
+                self.connecting.failed();
+                StorageError::from(error).or_unavailable()
+            }
             error => StorageError::Unavailable(Box::new(error)),
         })?;
         Ok(Connection {
@@ -154,13 +188,27 @@ impl Database {
         self.connection().await?.session().execute(statement, parameters).await
     }
 
-    /// Asks the database for a sign of life.
+    /// Asks the database for a sign of life, on a connection of its own: a pool that is busy says nothing about it.
     ///
     /// # Errors
-    /// See [`StorageError`]; within the pool's and the statement's bound.
+    /// [`StorageError::Unavailable`], within the bound for connections.
     pub async fn ping(&self) -> Result<(), StorageError> {
-        static PING: Statement = Statement::new("ping", "SELECT", "none", "select 1");
-        self.query_one(&PING, &[]).await.map(|_| ())
+        let asking = async {
+            let mut pulse = self.pulse.lock().await;
+            // Taken out while it is in use: a client that was given up in the middle does not come back.
+            let client = match pulse.take().filter(|client| !client.is_closed()) {
+                Some(client) => client,
+                None => self.dedicated(|_| {}).await?,
+            };
+            client
+                .simple_query("select 1")
+                .await
+                .map_err(|error| StorageError::from(error).or_unavailable())?;
+            *pulse = Some(client);
+            Ok(())
+        };
+        let silent = |_| StorageError::Unavailable("the database does not answer".into());
+        tokio::time::timeout(self.pool_wait, asking).await.map_err(silent)?
     }
 
     /// Keeps the gauges of the pool up to date until told to stop.

@@ -81,7 +81,11 @@ impl Platform {
             battlearena_socket_gateway::migrator().unwrap(),
             battlearena_analytics::migrator().unwrap(),
         ];
-        let url = TestDatabase::create(&migrators).await.url;
+        Self::start_on(TestDatabase::create(&migrators).await.url).await
+    }
+
+    /// All services, on a database that others used before.
+    pub(crate) async fn start_on(url: String) -> Self {
         let (stop, tasks) = (CancellationToken::new(), Tasks::new());
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
 

@@ -1,4 +1,4 @@
-//! Stores chat in groups: whatever was sent while the last group was being written is the next one, in one transaction,
+//! Stores chat in groups: whatever was sent while the last group was being written is the next one, in one statement,
 //! and is then delivered. One task does it, so that a room's messages are delivered in the order of their offsets.
 
 use std::collections::{BTreeMap, HashMap};
@@ -133,20 +133,30 @@ impl Writer {
     /// Stores a group and says where each of its messages stands.
     async fn store(&self, group: &[Draft]) -> Result<Vec<Stored>, StorageError> {
         let (first, copies) = without_copies(group);
-        let mut ids: Vec<i64> = first.iter().map(|draft| draft.room.id).collect();
-        ids.sort_unstable();
-        ids.dedup();
         let new: Vec<NewMessage<'_>> = first.iter().map(|draft| draft.to_new_message()).collect();
-        let mut connection = self.database.connection().await?;
-        let transaction = connection.begin().await?;
-        rooms::lock(transaction.session(), &ids).await?;
-        let stored = messages::store(transaction.session(), &new).await?;
-        transaction.commit().await?;
+        let connection = self.database.connection().await?;
+        let stored = match messages::store(connection.session(), &new).await? {
+            Some(stored) => stored,
+            None => self.store_locked(&new).await?,
+        };
         let place = |(place, is_copy): &(usize, bool)| {
             let stored = stored[*place];
             Stored { is_new: stored.is_new && !is_copy, ..stored }
         };
         Ok(copies.iter().map(place).collect())
+    }
+
+    /// Stores messages whose rooms another process writes into at the same time.
+    async fn store_locked(&self, new: &[NewMessage<'_>]) -> Result<Vec<Stored>, StorageError> {
+        let mut ids: Vec<i64> = new.iter().map(|message| message.room_id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let mut connection = self.database.connection().await?;
+        let transaction = connection.begin().await?;
+        rooms::lock(transaction.session(), &ids).await?;
+        let stored = messages::store(transaction.session(), new).await?;
+        transaction.commit().await?;
+        stored.ok_or_else(|| StorageError::Other("rooms moved although they were locked".into()))
     }
 
     /// Sends messages to everybody in their rooms, and tells their senders.

@@ -28,10 +28,16 @@ static STORE: Statement = Statement::new(
     "store_messages",
     "INSERT",
     "messages",
-    "with sent as (
+    "with locked as (
+       select room_id, last_offset from socket.rooms where room_id = any($1) order by room_id for update),
+     settled as (
+       select not exists (
+         select from locked l join socket.rooms r on r.room_id = l.room_id where r.last_offset <> l.last_offset) as ok),
+     sent as (
        select room_id, player_id, username, text, client_id, place
        from unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[]) with ordinality
-            as s(room_id, player_id, username, text, client_id, place)),
+            as s(room_id, player_id, username, text, client_id, place), settled
+       where settled.ok),
      prior as (
        select s.place, m.message_offset, m.created_at
        from sent s cross join lateral (
@@ -41,7 +47,7 @@ static STORE: Statement = Statement::new(
          limit 1) m),
      fresh as (
        select s.*, r.last_offset + row_number() over (partition by s.room_id order by s.place) as message_offset
-       from sent s join socket.rooms r on r.room_id = s.room_id
+       from sent s join locked r on r.room_id = s.room_id
        where not exists (select from prior p where p.place = s.place)),
      stored as (
        insert into socket.messages (room_id, message_offset, player_id, username, text, client_id)
@@ -55,12 +61,15 @@ static STORE: Statement = Statement::new(
      order by place",
 );
 
-/// Stores messages at the next offsets of their rooms, but for those that were stored in the last 24 hours. The rooms
-/// must be locked, and no message may be there twice. Returns where each stands, in the order of the messages.
+/// Stores messages at the next offsets of their rooms, but for those that were stored in the last 24 hours. No message may
+/// be there twice. Returns where each stands, in the order of the messages.
+///
+/// `None`, and nothing stored, when another process wrote into one of the rooms while the statement waited for it: what
+/// the statement saw of the messages is then older than its lock. With the rooms locked before, that cannot happen.
 pub(crate) async fn store(
     session: Session<'_>,
     messages: &[NewMessage<'_>],
-) -> Result<Vec<Stored>, StorageError> {
+) -> Result<Option<Vec<Stored>>, StorageError> {
     let rooms: Vec<i64> = messages.iter().map(|message| message.room_id).collect();
     let players: Vec<i64> = messages.iter().map(|message| message.player_id).collect();
     let text = |of: for<'a> fn(&NewMessage<'a>) -> &'a str| messages.iter().map(of).collect::<Vec<_>>();
@@ -68,7 +77,7 @@ pub(crate) async fn store(
     let client_ids = text(|message| message.client_id);
     let rows = session.query(&STORE, &[&rooms, &players, &usernames, &texts, &client_ids]).await?;
     let stored = |row: &Row| Stored { offset: row.get(1), timestamp: row.get(2), is_new: row.get(3) };
-    Ok(rows.iter().map(stored).collect())
+    Ok((rows.len() == messages.len()).then(|| rows.iter().map(stored).collect()))
 }
 
 macro_rules! select {

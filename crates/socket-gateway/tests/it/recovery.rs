@@ -97,6 +97,30 @@ async fn what_another_process_stores_is_delivered_in_its_place() {
     assert_eq!(heard.iter().map(|(offset, _)| *offset).collect::<Vec<_>>(), expected);
 }
 
+/// Says the same messages as another client of the same player does; returns their offsets and how many were new.
+async fn echo(gateway: &Gateway, count: i64) -> (Vec<i64>, usize) {
+    let mut client = gateway.player(1).await;
+    client.join("lobby").await;
+    let (mut offsets, mut new) = (Vec::new(), 0);
+    for number in 0..count {
+        let ack = client.chat("lobby", &format!("c{number}"), "x").await;
+        offsets.push(ack["offset"].as_i64().unwrap());
+        new += usize::from(ack["duplicate"] == false);
+    }
+    (offsets, new)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_two_processes_store_at_the_same_time_is_stored_once() {
+    const MESSAGES: i64 = 150;
+    let gateway = Gateway::start().await;
+    let other = Gateway::start_on(config(&gateway.url)).await;
+    let (here, there) = tokio::join!(echo(&gateway, MESSAGES), echo(&other, MESSAGES));
+    assert_eq!(here.0, there.0, "both have the same first answers");
+    assert_eq!(here.0, (1..=MESSAGES).collect::<Vec<_>>(), "without a gap");
+    assert_eq!(here.1 + there.1, MESSAGES as usize, "each was new to one of them");
+}
+
 /// A reader that loses its connection again and again; returns everything it heard.
 async fn unlucky_reader(gateway: Arc<Gateway>, number: i64, until: i64) -> Vec<(i64, String)> {
     let mut heard = Vec::new();

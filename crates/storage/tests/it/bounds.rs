@@ -8,6 +8,7 @@ use battlearena_storage::{Database, DatabaseSettings, Statement, StorageError};
 
 use crate::fresh;
 
+static ONE: Statement = Statement::new("one", "SELECT", "none", "select 1");
 static SLEEP: Statement = Statement::new("sleep", "SELECT", "none", "select pg_sleep($1)");
 static BACKENDS: Statement = Statement::new(
     "backends",
@@ -32,11 +33,13 @@ async fn an_exhausted_pool_says_so() {
     let (url, _) = fresh().await;
     let database = limited(&url, 1);
     let held = database.connection().await.unwrap();
-    let error = database.ping().await.unwrap_err();
+    let error = database.query_one(&ONE, &[]).await.unwrap_err();
     assert!(matches!(error, StorageError::PoolTimeout(_)), "{error:?}");
     assert_eq!(Failure::from(error).kind(), ErrorKind::Unavailable);
-    drop(held);
+    // That says nothing about the database.
     database.ping().await.unwrap();
+    drop(held);
+    database.query_one(&ONE, &[]).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -46,7 +49,7 @@ async fn a_statement_that_takes_too_long_is_given_up_with_its_connection() {
     let error = database.query_one(&SLEEP, &[&60_f64]).await.unwrap_err();
     assert!(error.is_transient(), "{error:?}");
     // The pool of one serves the next at once, on a fresh connection.
-    database.ping().await.unwrap();
+    database.query_one(&ONE, &[]).await.unwrap();
     // The server gives up as well.
     let until = std::time::Instant::now() + Duration::from_secs(30);
     while observer.query_one(&BACKENDS, &[]).await.unwrap().get::<_, i64>(0) > 0 {
@@ -71,13 +74,14 @@ async fn a_caller_that_goes_away_leaves_no_connection_behind_a_running_statement
     let abandoned =
         tokio::time::timeout(Duration::from_millis(20), database.query_one(&SLEEP, &[&60_f64])).await;
     assert!(abandoned.is_err());
-    database.ping().await.unwrap();
+    database.query_one(&ONE, &[]).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_is_not_there_is_unavailable() {
     let database = limited("host=127.0.0.1 port=1 user=nobody dbname=nothing", 2);
-    let error = database.ping().await.unwrap_err();
+    assert!(matches!(database.ping().await, Err(StorageError::Unavailable(_))));
+    let error = database.query_one(&ONE, &[]).await.unwrap_err();
     assert!(matches!(error, StorageError::Unavailable(_)), "{error:?}");
     let failure = Failure::from(error);
     assert_eq!(
