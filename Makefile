@@ -48,12 +48,13 @@ check: setup ## Formatting, lints, documentation, wire contracts, dependencies
 	scripts/buf lint proto
 
 .PHONY: prove
-prove: setup build ## The long form: exact books under load, twice as root and as an ordinary user
+prove: setup build ## The long form: exact books under load, also as an ordinary user, and 30 rounds of chaos
 	scripts/prove
 
 .PHONY: bench
 bench: setup build ## Measure the hot paths of this build on this machine
 	scripts/bench
+	$(CARGO) bench --locked --package battlearena-analytics --bench leaderboard
 
 .PHONY: prometheus
 prometheus: setup ## Watch the running platform: Prometheus on http://127.0.0.1:9090
