@@ -2,17 +2,19 @@
 -- search_path. Partitions are made by the service itself (partitions.rs), days ahead.
 
 -- Events that the service has to tell. Rows are written in the transaction of the change and never updated; the relay
--- reads them in the order (xid, seq), and deletes them when they are delivered and over their retention. Not partitioned:
--- finding the partition would cost each statement that tells an event some 27 µs, a third of a log-in. No primary key:
--- nothing looks a row up by anything but its place in the order.
+-- reads them in the order (xid, seq), and delivered days are dropped whole. (Finding the partition costs a telling
+-- statement some 3 µs of 55; deleting rows, and the vacuum after it, would cost more.) No identity column: PostgreSQL
+-- before 17 has none on partitioned tables. No primary key: nothing looks a row up by anything but its place in the order.
+create sequence outbox_seq as bigint;
+
 create table outbox (
   xid         bigint      not null default pg_current_xact_id()::text::bigint,
-  seq         bigint      generated always as identity,
+  seq         bigint      not null default nextval('outbox_seq'),
   created_at  timestamptz not null default now(),
   kind        text        not null,
   payload     json        not null,
   traceparent text
-);
+) partition by range (created_at);
 
 create index outbox_order on outbox (xid, seq);
 

@@ -71,7 +71,7 @@ impl Migrator {
         let mechanism = Migration::unapplied("V1__mechanism", include_str!("mechanism.sql"))
             .map_err(|source| MigrateError::Apply { schema, source: Box::new(source) })?;
         let migrations = vec![mechanism];
-        let daily_tables = vec![DailyTable::idempotency(schema)];
+        let daily_tables = DailyTable::of_the_mechanism(schema).to_vec();
         Ok(Self { schema, migrations, daily_tables })
     }
 

@@ -36,9 +36,9 @@ pub struct Partition {
 }
 
 impl DailyTable {
-    /// The table of the mechanism that every schema has: idempotency records.
-    pub const fn idempotency(schema: &'static str) -> Self {
-        Self { schema, table: "idempotency" }
+    /// The tables of the mechanism that every schema has: the outbox and the idempotency records.
+    pub const fn of_the_mechanism(schema: &'static str) -> [Self; 2] {
+        [Self { schema, table: "outbox" }, Self { schema, table: "idempotency" }]
     }
 
     /// Makes the partitions of today and the next seven days. Those that exist are left alone.
@@ -145,8 +145,8 @@ impl DailyTable {
     }
 }
 
-/// Keeps a schema's idempotency records, and the service's own daily tables, supplied with partitions, and drops
-/// idempotency records that are over. Runs hourly until told to stop; a failure is tried again within a minute.
+/// Keeps the mechanism's tables of a schema, and the service's own daily tables, supplied with partitions, and drops
+/// idempotency records that are over. (Days of the outbox are dropped by the relay, which knows what is delivered.) Runs hourly until told to stop; a failure is tried again within a minute.
 pub async fn keep(database: Database, schema: &'static str, own: &[DailyTable], stop: CancellationToken) {
     // Whatever it is doing when it is told to stop is taken up again by the next run.
     tokio::select! {
@@ -174,10 +174,11 @@ async fn keep_once(
     own: &[DailyTable],
     now: Timestamp,
 ) -> Result<(), StorageError> {
-    let idempotency = DailyTable::idempotency(schema);
-    for table in own.iter().chain([&idempotency]) {
+    let mechanism = DailyTable::of_the_mechanism(schema);
+    for table in own.iter().chain(&mechanism) {
         table.make_ahead(database, now).await?;
     }
+    let [_, idempotency] = mechanism;
     for partition in idempotency.expired(database, now, IDEMPOTENCY_RETENTION).await? {
         idempotency.drop_partition(database, &partition).await?;
     }

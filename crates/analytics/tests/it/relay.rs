@@ -142,28 +142,43 @@ async fn a_relay_goes_on_where_the_log_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn delivered_rows_go_when_they_are_old_and_undelivered_ones_stay() {
+async fn delivered_days_go_when_they_are_old_and_undelivered_ones_stay() {
     let analytics = platform().await;
     let database = analytics.database();
+    let connection = database.connection().await.unwrap();
+    let session = connection.session();
     let wake = Wake::new("producer_outbox");
     let stop = relay(&analytics, &wake);
     tell(&database, 1).await;
     tell(&database, 2).await;
     analytics.events(2).await;
     stop.cancel();
-    tell(&database, 3).await;
-    let connection = database.connection().await.unwrap();
-    let session = connection.session();
-    let age = "update producer.outbox set created_at = now() - interval '8 days' where payload::text not like '%2%'";
+    // The first, which is delivered, and a third, which nobody can deliver while its transaction is open, become old.
+    let age = "
+        create table producer.outbox_p20200101 (like producer.outbox including all);
+        alter table producer.outbox attach partition producer.outbox_p20200101
+          for values from ('2020-01-01 00:00+00') to ('2020-01-02 00:00+00');
+        update producer.outbox set created_at = '2020-01-01 12:00+00' where payload->>'player_id' = '1'";
     session.define(age).await.unwrap();
+    let mut holder = database.connection().await.unwrap();
+    let held = holder.begin().await.unwrap();
+    held.session().define("select pg_current_xact_id()").await.unwrap();
+    let third = "insert into producer.outbox (created_at, kind, payload)
+                 values ('2020-01-01 12:00+00', 'player_logged_in', '{\"player_id\": 3}')";
+    session.define(third).await.unwrap();
     let stop = relay(&analytics, &wake);
-    assert_eq!(players(&analytics.events(3).await), [1, 2, 3]);
-    // The third was as old, and went only once it had been delivered; the second is young.
-    let left = "select string_agg(payload->>'player_id', ',' order by seq) from producer.outbox";
+    let days = "select count(*) from producer.outbox where created_at < '2020-01-02'";
+    // It keeps house before it delivers, and delivers this one: what it looked at was kept.
+    tell(&database, 4).await;
+    held.rollback().await.unwrap();
+    assert_eq!(players(&analytics.events(4).await), [1, 2, 3, 4]);
+    // Once delivered, the day goes.
     eventually(async || {
-        (session.query_text(left, &[]).await.unwrap().get::<_, String>(0) == "2").then_some(())
+        let gone = "select to_regclass('producer.outbox_p20200101') is null";
+        session.query_text(gone, &[]).await.unwrap().get::<_, bool>(0).then_some(())
     })
     .await;
+    assert_eq!(session.query_text(days, &[]).await.unwrap().get::<_, i64>(0), 0);
     stop.cancel();
 }
 
@@ -200,7 +215,7 @@ async fn an_outbox_restored_into_another_cluster_goes_on() {
     // As after a restore: the log knows positions of transactions that this cluster has not reached, the outbox holds
     // one event that was delivered and one that was not, and the cluster is another one.
     let from_an_older_cluster = "
-        insert into producer.outbox (xid, seq, kind, payload) overriding system value values
+        insert into producer.outbox (xid, seq, kind, payload) values
           (900000000, 1, 'player_logged_in', '{\"player_id\": 1}'),
           (900000001, 2, 'player_logged_in', '{\"player_id\": 2}');
         insert into analytics.sources (name, incarnation, xid, seq) values ('producer', 1, 900000000, 1);

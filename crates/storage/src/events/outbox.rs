@@ -7,10 +7,8 @@ use battlearena_proto::events::{Event, OutboxEvent, OutboxPosition, event::Body}
 use battlearena_proto::{UndecodableEvent, timestamp_to_wire};
 use jiff::Timestamp;
 
+use crate::partitions::DailyTable;
 use crate::{Database, Session, Statement, StorageError, ToSql};
-
-/// Rows that are deleted at once: some milliseconds of work.
-const TRIM: i64 = 5000;
 
 /// The depth of the queue is counted up to here, so that counting stays cheap however far the log is behind.
 const DEEPEST: i64 = 100_000;
@@ -188,29 +186,29 @@ impl Outbox {
         Ok(())
     }
 
-    /// Deletes rows that are delivered and over their retention, the oldest first, at most [`TRIM`] of them. Returns
-    /// whether there may be more.
+    /// Drops the days that are over their retention and wholly delivered.
     pub(crate) async fn trim(
         &self,
         acknowledged: &OutboxPosition,
         retention: Duration,
-    ) -> Result<bool, StorageError> {
-        let trim = Statement::in_schema(
-            "trim_outbox",
-            "DELETE",
-            "outbox",
-            self.schema,
-            // The oldest first, and of them those that are over: younger ones behind them are not even looked at.
-            "delete from {schema}.outbox where ctid = any(array(
-               select ctid from (
-                 select ctid, created_at from {schema}.outbox where (xid, seq) <= ($1, $2) order by xid, seq limit $4) o
-               where created_at < now() - make_interval(secs => $3)))",
-        );
-        let retention = retention.as_secs_f64();
-        let deleted = self
-            .database
-            .execute(trim, &[&acknowledged.transaction, &acknowledged.sequence, &retention, &TRIM])
-            .await?;
-        Ok(deleted == TRIM.unsigned_abs())
+    ) -> Result<(), StorageError> {
+        let table = DailyTable { schema: self.schema, table: "outbox" };
+        for partition in table.expired(&self.database, Timestamp::now(), retention).await? {
+            let undelivered =
+                format!("select exists (select from {} where (xid, seq) > ($1, $2))", partition.name);
+            let parameters: [&(dyn ToSql + Sync); 2] = [&acknowledged.transaction, &acknowledged.sequence];
+            let connection = self.database.connection().await?;
+            let is_undelivered = connection.session().query_text(&undelivered, &parameters).await?.get(0);
+            drop(connection);
+            if is_undelivered {
+                tracing::warn!(
+                    partition = partition.name,
+                    "kept past its retention: it holds undelivered events"
+                );
+            } else {
+                table.drop_partition(&self.database, &partition).await?;
+            }
+        }
+        Ok(())
     }
 }

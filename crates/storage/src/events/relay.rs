@@ -18,10 +18,8 @@ use crate::{Database, Ownership, StorageError, Wake};
 
 /// Events in one call. Bounds the size of a message: an event has at most some 5 KiB.
 const BATCH: i64 = 500;
-/// How long over-old rows, requested replays and the depth of the queue go unlooked at.
+/// How long over-old days, requested replays and the depth of the queue go unlooked at.
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
-/// How long over-old rows are deleted in one round.
-const TRIM: Duration = Duration::from_secs(1);
 /// The longest sleep between two looks, when no wake-up comes.
 const POLL: Duration = Duration::from_millis(500);
 /// The first sleep after a wake-up that found nothing: the transaction may not be the oldest one yet.
@@ -244,10 +242,7 @@ impl Relay {
         let (depth, oldest) = self.outbox.waiting(position).await?;
         self.metrics.waiting(depth, oldest);
         dead_letters::tell_again(&self.database, self.outbox.schema).await?;
-        // Delivery goes first: what is left over waits for the next round.
-        let until = Instant::now() + TRIM;
-        while self.outbox.trim(position, self.retention).await? && Instant::now() < until {}
-        Ok(())
+        Ok(self.outbox.trim(position, self.retention).await?)
     }
 }
 
