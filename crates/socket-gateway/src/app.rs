@@ -49,7 +49,10 @@ impl App {
     /// When a port is taken, a setting cannot be used, or open mode would listen where others reach it.
     pub async fn build(config: Config) -> anyhow::Result<Self> {
         match config.auth {
-            AuthMode::Open => check_exposure(config.http, config.open_bind_any)?,
+            AuthMode::Open => {
+                check_exposure(config.http, config.open_bind_any)?;
+                check_exposure(config.grpc, config.open_bind_any)?;
+            }
         }
         let database =
             Database::new(&config.database, "arena-socket-gateway").context("the database settings")?;
