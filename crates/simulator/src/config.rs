@@ -67,6 +67,10 @@ pub struct Config {
           value_parser = clap::value_parser!(u32).range(0..=10_000))]
     pub socket_players: u32,
 
+    /// Log in and do nothing else, at --rate: for a measurement of that one operation.
+    #[arg(long, env = "ARENA_SIMULATE_LOG_INS_ONLY", conflicts_with_all = ["reads", "mistakes"])]
+    pub log_ins_only: bool,
+
     /// Send a heartbeat for each open match every 10 s.
     #[arg(long, env = "ARENA_SIMULATE_HEARTBEATS")]
     pub heartbeats: bool,
@@ -106,7 +110,10 @@ pub struct Config {
 impl Config {
     /// How often each kind of operation arrives, before the hour of the day.
     pub(crate) fn mix(&self) -> Mix {
-        let base = Mix::base(f64::from(self.reads) / 100.0, f64::from(self.mistakes) / 100.0);
+        let base = match self.log_ins_only {
+            true => Mix::log_ins_only(),
+            false => Mix::base(f64::from(self.reads) / 100.0, f64::from(self.mistakes) / 100.0),
+        };
         match self.rate {
             Some(rate) => base.at_rate(rate),
             None => base.times(self.mode.factor()),

@@ -51,6 +51,11 @@ impl Mix {
         Self { log_ins, match_starts, purchases, reads: reads * all, mistakes: mistakes * all }
     }
 
+    /// One log-in a second, and nothing else.
+    pub(crate) fn log_ins_only() -> Self {
+        Self { log_ins: 1.0, match_starts: 0.0, purchases: 0.0, reads: 0.0, mistakes: 0.0 }
+    }
+
     /// All rates multiplied.
     pub(crate) fn times(self, factor: f64) -> Self {
         Self {
@@ -105,6 +110,12 @@ mod tests {
         assert!((mix.mistakes - 20.0).abs() < 1e-9);
         assert!((mix.log_ins / mix.match_starts - 5.0).abs() < 1e-9);
         assert!((mix.match_starts / mix.purchases - 2.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn log_ins_alone_are_the_whole_rate() {
+        let mix = Mix::log_ins_only().at_rate(5000.0);
+        assert_eq!((mix.log_ins, mix.operations_per_second()), (5000.0, 5000.0));
     }
 
     #[test]

@@ -52,6 +52,11 @@ impl Connecting {
         until > 0 && self.began.elapsed() < Duration::from_millis(until)
     }
 
+    /// Somebody else has connected: the pool may at once.
+    fn succeeded(&self) {
+        self.pause_until_ms.store(0, Ordering::Relaxed);
+    }
+
     fn failed(&self) {
         let until = (self.began.elapsed() + Self::PAUSE).as_millis();
         self.pause_until_ms.store(u64::try_from(until).unwrap_or(u64::MAX), Ordering::Relaxed);
@@ -245,6 +250,7 @@ impl Database {
             .await
             .map_err(|_| StorageError::Unavailable("connecting took too long".into()))?
             .map_err(|error| StorageError::from(error).or_unavailable())?;
+        self.connecting.succeeded();
         // Not a task of its own: it ends with the client, whose owner is one.
         self.dedicated.runtime.spawn(async move {
             let mut messages = futures::stream::poll_fn(move |context| connection.poll_message(context));
