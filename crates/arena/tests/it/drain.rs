@@ -30,7 +30,11 @@ fn a_stop_under_load_loses_no_accepted_request() {
             "100",
         ])
         // They are asked once, and are no accepted requests while nobody listens.
-        .args(["--reads", "0", "--mistakes", "0", "--socket-players", "0"])
+        .args(["--reads", "0", "--mistakes", "0", "--socket-players", "20"])
+        .args([
+            "--socket-url",
+            &format!("{}/ws", address("--socket-gateway-http=").unwrap().replace("http", "ws")),
+        ])
         .args([
             "--url",
             &address("--gateway-http=").unwrap(),
@@ -46,7 +50,7 @@ fn a_stop_under_load_loses_no_accepted_request() {
         let metrics = arena().args(["health", "--url", &format!("{gateway}/readyz")]).output().unwrap();
         metrics.status.success() && child(up.pid(), "gateway").is_some()
     });
-    for role in ["gateway", "match", "analytics"] {
+    for role in ["gateway", "match", "analytics", "socket-gateway"] {
         kill(child(up.pid(), role).unwrap(), Signal::TERM);
         up.read_until(&format!("{role} ended (exit status: 0)"));
         up.read_until(&format!("{role} runs again"));
