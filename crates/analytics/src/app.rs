@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use battlearena_host::Host;
-use battlearena_proto::analytics::analytics_service_server::AnalyticsServiceServer;
-use battlearena_proto::events::event_log_service_server::EventLogServiceServer;
+use battlearena_proto::analytics::analytics_service_server::{self, AnalyticsServiceServer};
+use battlearena_proto::events::event_log_service_server::{self, EventLogServiceServer};
 use battlearena_runtime::{CancellationToken, Readiness, Tasks, check_exposure};
 use battlearena_storage::{Database, database_check, partitions};
 use tonic::service::Routes;
@@ -91,7 +91,14 @@ impl App {
             .max_encoding_message_size(MOST_MESSAGE_BYTES);
         let analytics = AnalyticsServiceServer::new(Analytics { database: database.clone(), live });
         let routes = Routes::new(event_log).add_service(analytics);
-        let result = host.run(routes, tasks, stop).await;
+        let result = host
+            .run(
+                &[event_log_service_server::SERVICE_NAME, analytics_service_server::SERVICE_NAME],
+                routes,
+                tasks,
+                stop,
+            )
+            .await;
         database.close();
         Ok(result?)
     }

@@ -16,14 +16,20 @@ use crate::HostError;
 /// Serves until `stop`, and says on `draining` that it will.
 pub(crate) fn serve(
     listener: TcpListener,
+    services: &[&str],
     routes: Routes,
     draining: CancellationToken,
     stop: CancellationToken,
 ) -> Result<impl Future<Output = Result<(), HostError>>, HostError> {
     let (reporter, health) = tonic_health::server::health_reporter();
-    let reflection = || Builder::configure().register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET);
-    let reflection =
-        || reflection().register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
+    // The descriptors know the services of the whole platform; listed is what answers here.
+    let reflection = || {
+        let files = Builder::configure()
+            .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .with_service_name("grpc.health.v1.Health");
+        services.iter().fold(files, |files, service| files.with_service_name(*service))
+    };
     let routes = routes
         .add_service(health)
         .add_service(reflection().build_v1().map_err(HostError::Reflection)?)

@@ -111,15 +111,21 @@ impl Host {
     }
 
     /// Serves until told to stop, then drains: health and readiness say so, no new connection is taken, calls in flight
-    /// end, then the tasks.
+    /// end, then the tasks. `services` are the full names of what the routes serve, for reflection to list.
     ///
     /// # Errors
     /// See [`HostError`].
-    pub async fn run(self, routes: Routes, tasks: Tasks, stop: CancellationToken) -> Result<(), HostError> {
+    pub async fn run(
+        self,
+        services: &[&str],
+        routes: Routes,
+        tasks: Tasks,
+        stop: CancellationToken,
+    ) -> Result<(), HostError> {
         let Self { grpc, http, readiness, .. } = self;
         let http_handle = http.handle();
         let grpc_stop = CancellationToken::new();
-        let grpc_server = grpc::serve(grpc, routes, stop.clone(), grpc_stop.clone())?;
+        let grpc_server = grpc::serve(grpc, services, routes, stop.clone(), grpc_stop.clone())?;
         tokio::pin!(grpc_server);
         let http_server = async { http.await.map_err(HostError::Http) };
         tokio::pin!(http_server);

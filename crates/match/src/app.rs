@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use battlearena_host::Host;
-use battlearena_proto::matches::match_service_server::MatchServiceServer;
+use battlearena_proto::matches::match_service_server::{MatchServiceServer, SERVICE_NAME};
 use battlearena_runtime::{CancellationToken, Readiness, Tasks, check_exposure};
 use battlearena_storage::events::Relay;
 use battlearena_storage::{Database, Wake, database_check, partitions};
@@ -72,7 +72,7 @@ impl App {
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let database = self.service.database.clone();
         let routes = Routes::new(MatchServiceServer::new(self.service));
-        let result = self.host.run(routes, self.tasks, stop).await;
+        let result = self.host.run(&[SERVICE_NAME], routes, self.tasks, stop).await;
         database.close();
         Ok(result?)
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use battlearena_host::Host;
-use battlearena_proto::realtime::realtime_service_server::RealtimeServiceServer;
+use battlearena_proto::realtime::realtime_service_server::{RealtimeServiceServer, SERVICE_NAME};
 use battlearena_runtime::{CancellationToken, Readiness, Tasks, check_exposure};
 use battlearena_storage::events::Relay;
 use battlearena_storage::{Database, Wake, database_check, partitions};
@@ -123,7 +123,7 @@ impl App {
             panicked.map_or(Ok(()), |panicked| Err(anyhow::Error::from(panicked))).and(Ok(result?))
         };
         let serve = async {
-            let result = host.run(routes, tasks, drained.clone()).await;
+            let result = host.run(&[SERVICE_NAME], routes, tasks, drained.clone()).await;
             // A server that failed takes the rest with it.
             stop.cancel();
             result
