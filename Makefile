@@ -10,7 +10,7 @@ MODE ?= normal
 
 .PHONY: help
 help: ## List the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: ## Install what is missing on this machine (Debian packages, test tools)
@@ -22,8 +22,8 @@ setup-run:
 
 # What the metric app_info says about the build. The benchmark's programs are built with the same words, since other
 # words are another build.
-build bench: export ARENA_GIT_COMMIT := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
-build bench: export ARENA_BUILD_DATE := $(shell git log -1 --format=%cI 2>/dev/null || echo unknown)
+build bench bench-telemetry: export ARENA_GIT_COMMIT := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+build bench bench-telemetry: export ARENA_BUILD_DATE := $(shell git log -1 --format=%cI 2>/dev/null || echo unknown)
 
 .PHONY: build
 build: setup-run ## Build the release binary, target/release/arena
@@ -56,10 +56,20 @@ bench: setup build ## Measure the hot paths of this build on this machine
 	scripts/bench
 	$(CARGO) bench --locked --package battlearena-analytics --bench leaderboard
 
+.PHONY: bench-telemetry
+bench-telemetry: setup build ## Measure what metrics, traces and logs cost a request
+	scripts/bench-telemetry
+
+.PHONY: metrics-doc
+metrics-doc: ## Write docs/metrics.md anew from the instruments in the code
+	$(CARGO) run --quiet --package arena -- describe metrics > $(TARGET)/metrics.md
+	mv $(TARGET)/metrics.md docs/metrics.md
+
 .PHONY: prometheus
 prometheus: setup ## Watch the running platform: Prometheus on http://127.0.0.1:9090
 	PATH="$(CURDIR)/.cache/deb/usr/bin:$$PATH" prometheus --config.file=deploy/prometheus/prometheus.yml \
-		--storage.tsdb.path=.cache/prometheus --web.listen-address=127.0.0.1:9090
+		--storage.tsdb.path=.cache/prometheus --web.listen-address=127.0.0.1:9090 \
+		--enable-feature=exemplar-storage
 
 .PHONY: fmt
 fmt: ## Format the code

@@ -9,6 +9,7 @@ use battlearena_host::Host;
 use battlearena_proto::analytics::analytics_service_server::{self, AnalyticsServiceServer};
 use battlearena_proto::events::event_log_service_server::{self, EventLogServiceServer};
 use battlearena_runtime::{CancellationToken, Readiness, Tasks, check_exposure};
+use battlearena_storage::events::QueueMetrics;
 use battlearena_storage::{Database, database_check, partitions};
 use tonic::service::Routes;
 
@@ -17,7 +18,7 @@ use crate::grpc::EventLogRpc;
 use crate::log::EventLog;
 use crate::metrics::Metrics;
 use crate::service::{Analytics, Live};
-use crate::tasks::{follower, read_models, retention};
+use crate::tasks::{self, follower, read_models, retention};
 use crate::{SCHEMA, SYSTEM_EVENTS, migrator, store};
 
 /// A batch of a relay has 500 events of some kilobytes each at most.
@@ -51,6 +52,8 @@ impl App {
             });
         let host = Host::bind("analytics", config.http, config.grpc, readiness).await?;
         store::register();
+        // The consumer opens it only once the database is there.
+        QueueMetrics::new(tasks::READ_MODELS);
         let metrics = Metrics::get();
         let log = Arc::new(EventLog::new(database.clone(), metrics));
 

@@ -84,7 +84,10 @@ impl EventLog {
     /// What was committed: for readers of this process at once, for those of others by a wake-up.
     fn committed(&self, events: Vec<Event>) {
         let Some(last) = events.last().map(|event| event.offset) else { return };
-        self.tail().push(events);
+        let mut tail = self.tail();
+        tail.push(events);
+        self.metrics.tail_size(tail.bytes());
+        drop(tail);
         self.move_head(last);
         self.wake.wake_others();
     }

@@ -20,11 +20,17 @@ label! {
     }
 }
 
+/// The cache of the log's last events, as a label.
+const TAIL: &str = "event_log_tail";
+
 /// The instruments.
 pub(crate) struct Metrics {
     events: CounterVec<(Source, EventKind)>,
     ingest_lag: Histogram,
     duplicates: Counter,
+    tail_hits: Counter,
+    tail_misses: Counter,
+    tail_size: Gauge,
     active: Gauge,
     active_by_tier: GaugeVec<Tier>,
     failure_rate: Gauge,
@@ -47,7 +53,17 @@ impl Metrics {
 
     fn new() -> Self {
         let count = |name, help| Desc { name, unit: Unit::Count, help };
+        let size = Desc {
+            name: "cache_size_bytes",
+            unit: Unit::Bytes,
+            help: "What a cache holds, as it is encoded.",
+        };
+        let hits = count("cache_hits_total", "Reads that a cache could answer.");
+        let misses = count("cache_misses_total", "Reads that a cache could not answer.");
         Self {
+            tail_hits: Counter::of(&hits, "cache", TAIL),
+            tail_misses: Counter::of(&misses, "cache", TAIL),
+            tail_size: Gauge::of(&size, "cache", TAIL),
             events: CounterVec::new(
                 &count("analytics_events_total", "Events stored in the log, each once."),
                 ["source", "event"],
@@ -97,6 +113,16 @@ impl Metrics {
 
     pub(crate) fn duplicates(&self, count: u64) {
         self.duplicates.increment(count);
+    }
+
+    /// The log was read: from its end in memory, or from the table.
+    pub(crate) fn read(&self, from_memory: bool) {
+        if from_memory { self.tail_hits.increment(1) } else { self.tail_misses.increment(1) }
+    }
+
+    /// The end of the log that is in memory has this size now.
+    pub(crate) fn tail_size(&self, bytes: usize) {
+        self.tail_size.set(bytes as f64);
     }
 
     pub(crate) fn vitals(&self, vitals: &Vitals) {

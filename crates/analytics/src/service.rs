@@ -1,4 +1,4 @@
-//! The use cases: statistics, totals, ranks. Answered from the read models and from what is held in memory.
+//! The use cases: statistics, totals, ranks; one business span each. Answered from the read models and from what is held in memory.
 
 mod live;
 mod stats;
@@ -7,6 +7,9 @@ use std::sync::Arc;
 
 use battlearena_proto::Failure;
 use battlearena_storage::Database;
+use battlearena_telemetry::note;
+use tracing::field::Empty;
+use tracing::instrument;
 
 pub(crate) use live::{Live, not_ahead};
 pub(crate) use stats::{MatchStats, PlayerStats, RevenueStats};
@@ -31,27 +34,34 @@ pub(crate) struct Totals {
 
 impl Analytics {
     /// Everything that was ever counted.
-    #[tracing::instrument(name = "get_totals", skip_all)]
+    #[instrument(name = "get_totals", skip_all, fields(error.type = Empty, otel.status_code = Empty))]
     pub(crate) async fn totals(&self) -> Result<Totals, Failure> {
-        let (offset, head, rows) = totals::read(&self.database, READ_MODELS).await?;
+        let totals = totals::read(&self.database, READ_MODELS).await.map_err(Failure::from);
+        let (offset, head, rows) = totals.inspect_err(note)?;
         Ok(Totals { offset, head, rows })
     }
 
     /// The players with the most points.
-    #[tracing::instrument(name = "get_leaderboard", skip_all)]
+    #[instrument(name = "get_leaderboard", skip_all, fields(error.type = Empty, otel.status_code = Empty))]
     pub(crate) fn leaderboard(&self, limit: i32) -> Result<Vec<Place>, Failure> {
-        match usize::try_from(limit) {
-            Ok(limit @ 1..=100) => Ok(self.live.read()?.board.top(limit)),
+        let places = match usize::try_from(limit) {
+            Ok(limit @ 1..=100) => self.live.read().map(|state| state.board.top(limit)),
             _ => Err(Failure::invalid("limit", format!("must be 1 to 100, not {limit}"))),
-        }
+        };
+        places.inspect_err(note)
     }
 
     /// One player's place.
-    #[tracing::instrument(name = "get_player_rank", skip_all, fields(player.id = player_id))]
+    #[instrument(
+        name = "get_player_rank",
+        skip_all,
+        fields(player.id = player_id, error.type = Empty, otel.status_code = Empty)
+    )]
     pub(crate) fn rank(&self, player_id: i64) -> Result<Place, Failure> {
-        let place = self.live.read()?.board.place(player_id);
-        place.ok_or_else(|| {
+        let unknown = || {
             Failure::not_found(format!("the log has not told of player {player_id}")).with_field("player_id")
-        })
+        };
+        let place = self.live.read().map(|state| state.board.place(player_id));
+        place.and_then(|place| place.ok_or_else(unknown)).inspect_err(note)
     }
 }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::describe::DescribeSettings;
 use crate::health::HealthSettings;
 use crate::prove::ProveSettings;
 use crate::roles::{self, Role};
@@ -37,6 +38,8 @@ enum Command {
     Events(Box<roles::Events>),
     /// Ask a service whether it is ready: exit code 0 if so, 1 if not.
     Health(HealthSettings),
+    /// Print what the platform says about itself, as documentation.
+    Describe(DescribeSettings),
     /// Show that the platform keeps its promises under faults, with a platform of its own.
     Prove(ProveSettings),
 }
@@ -46,14 +49,23 @@ impl Cli {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
             Command::Up(settings) => crate::up::run(*settings),
-            Command::Gateway(process) => process.run(Role::Gateway.name(), roles::gateway),
-            Command::SocketGateway(process) => process.run(Role::SocketGateway.name(), roles::socket_gateway),
-            Command::Match(process) => process.run(Role::Match.name(), roles::matches),
-            Command::Analytics(process) => process.run(Role::Analytics.name(), roles::analytics),
+            Command::Gateway(process) => {
+                process.run(Role::Gateway.name(), roles::serve::<battlearena_gateway::App>)
+            }
+            Command::SocketGateway(process) => {
+                process.run(Role::SocketGateway.name(), roles::serve::<battlearena_socket_gateway::App>)
+            }
+            Command::Match(process) => {
+                process.run(Role::Match.name(), roles::serve::<battlearena_match::App>)
+            }
+            Command::Analytics(process) => {
+                process.run(Role::Analytics.name(), roles::serve::<battlearena_analytics::App>)
+            }
             Command::Simulate(process) => process.run("simulator", roles::simulate),
             Command::Migrate(process) => process.run("migrate", roles::migrate),
             Command::Events(process) => process.run("events", crate::events::run),
             Command::Health(settings) => crate::health::run(&settings),
+            Command::Describe(settings) => crate::describe::run(&settings),
             Command::Prove(settings) => crate::prove::run(settings),
         }
     }

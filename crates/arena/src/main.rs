@@ -2,6 +2,7 @@
 //! code; decides nothing else.
 
 mod cli;
+mod describe;
 mod events;
 mod health;
 mod probe;

@@ -217,39 +217,49 @@ pub(crate) async fn migrate(settings: MigrateSettings, _: CancellationToken) -> 
     Ok(ExitCode::SUCCESS)
 }
 
-/// Runs the gateway.
-pub(crate) async fn gateway(
-    config: battlearena_gateway::Config,
-    stop: CancellationToken,
-) -> anyhow::Result<ExitCode> {
-    battlearena_gateway::App::build(config).await?.run(stop).await?;
-    Ok(ExitCode::SUCCESS)
+/// What runs one role.
+pub(crate) trait Service: Sized {
+    /// Its settings.
+    type Config: Args;
+
+    /// Binds its ports; needs no database yet.
+    fn build(config: Self::Config) -> impl Future<Output = anyhow::Result<Self>>;
+
+    /// Where HTTP is served.
+    fn http_addr(&self) -> SocketAddr;
+
+    /// Serves until told to stop, then drains.
+    fn run(self, stop: CancellationToken) -> impl Future<Output = anyhow::Result<()>>;
 }
 
-/// Runs the socket-gateway.
-pub(crate) async fn socket_gateway(
-    config: battlearena_socket_gateway::Config,
-    stop: CancellationToken,
-) -> anyhow::Result<ExitCode> {
-    battlearena_socket_gateway::App::build(config).await?.run(stop).await?;
-    Ok(ExitCode::SUCCESS)
+macro_rules! services {
+    ($($service:ident)+) => {
+        $(impl Service for $service::App {
+            type Config = $service::Config;
+
+            async fn build(config: Self::Config) -> anyhow::Result<Self> {
+                Self::build(config).await
+            }
+
+            fn http_addr(&self) -> SocketAddr {
+                self.http_addr()
+            }
+
+            async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+                self.run(stop).await
+            }
+        })+
+    };
 }
 
-/// Runs the match service.
-pub(crate) async fn matches(
-    config: battlearena_match::Config,
-    stop: CancellationToken,
-) -> anyhow::Result<ExitCode> {
-    battlearena_match::App::build(config).await?.run(stop).await?;
-    Ok(ExitCode::SUCCESS)
-}
+services! { battlearena_gateway battlearena_socket_gateway battlearena_match battlearena_analytics }
 
-/// Runs analytics.
-pub(crate) async fn analytics(
-    config: battlearena_analytics::Config,
+/// Runs a role to its end.
+pub(crate) async fn serve<S: Service>(
+    config: S::Config,
     stop: CancellationToken,
 ) -> anyhow::Result<ExitCode> {
-    battlearena_analytics::App::build(config).await?.run(stop).await?;
+    S::build(config).await?.run(stop).await?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -116,11 +116,13 @@ impl Fault {
 pub(crate) struct Missed {
     pub(crate) fault: Fault,
     pub(crate) wait: Option<Duration>,
+    /// The HTTP status, when it was told by one.
+    pub(crate) status: Option<u16>,
 }
 
 impl From<Fault> for Missed {
     fn from(fault: Fault) -> Self {
-        Self { fault, wait: None }
+        Self { fault, wait: None, status: None }
     }
 }
 

@@ -19,6 +19,7 @@ use battlearena_proto::ErrorKind;
 pub use call::Call;
 
 use crate::error::{Error, Fault, Missed, refusal};
+use crate::hooks::{Hooks, Sent};
 use crate::retry::{Retry, Tried};
 
 /// Shorter than the keep-alive of the gateway (5 s), so that no request goes out on a connection that is being closed:
@@ -36,6 +37,7 @@ pub struct Gateway {
     scheme: Scheme,
     authority: Authority,
     retry: Retry,
+    hooks: Hooks,
 }
 
 /// The address is not of the form `http://host:port`.
@@ -52,6 +54,8 @@ pub struct Delivery<A> {
     pub lost: u32,
     /// Attempts after the first.
     pub retries: u32,
+    /// How the last attempt was answered; none when it was not.
+    pub status: Option<u16>,
 }
 
 /// What an attempt came to that was answered.
@@ -80,7 +84,13 @@ impl Gateway {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_CONNECTION)
             .build(connector);
-        Ok(Self { client, scheme, authority, retry })
+        Ok(Self { client, scheme, authority, retry, hooks: Hooks::default() })
+    }
+
+    /// The same client under other hooks.
+    #[must_use]
+    pub fn with_hooks(self, hooks: Hooks) -> Self {
+        Self { hooks, ..self }
     }
 
     /// Sends a call and returns its answer.
@@ -94,17 +104,30 @@ impl Gateway {
     /// Sends a call, and tells how many attempts it took and how many of them may have been applied unanswered. Takes
     /// at most the time to give up plus one attempt's.
     pub async fn deliver<A: DeserializeOwned>(&self, call: Call<A>) -> Delivery<A> {
-        let tried = self.retry.until_answered(call.patience, || self.attempt(&call)).await;
-        let Tried { result, lost, retries } = tried;
-        let result = match result {
-            Ok(answer) => answer.read(),
-            Err(fault) => Err(Error::Unanswered { fault, lost }),
+        let traceparent = self.hooks.header();
+        let attempt = || self.attempt(&call, traceparent.as_ref());
+        let Tried { result, lost, retries } = self.retry.until_answered(call.patience, attempt).await;
+        let (result, status) = match result {
+            Ok(answer) => (answer.read(), Some(answer.status.as_u16())),
+            Err(Missed { fault, status, .. }) => (Err(Error::Unanswered { fault, lost }), status),
         };
-        Delivery { result, lost, retries }
+        Delivery { result, lost, retries, status }
     }
 
-    async fn attempt<A>(&self, call: &Call<A>) -> Result<Answer, Missed> {
-        let request = self.request(call).map_err(|_unsendable| Fault::NotConnected)?;
+    /// Makes one attempt, which the observer is told of, however it ends.
+    async fn attempt<A>(&self, call: &Call<A>, traceparent: Option<&HeaderValue>) -> Result<Answer, Missed> {
+        let sent = |status| Sent::Request { method: call.method.as_str(), route: call.route, status };
+        let mut watch = self.hooks.watch(sent(None));
+        let result = self.exchange(call, traceparent).await;
+        watch.became(sent(match &result {
+            Ok(answer) => Some(answer.status.as_u16()),
+            Err(missed) => missed.status,
+        }));
+        result
+    }
+
+    async fn exchange<A>(&self, call: &Call<A>, traceparent: Option<&HeaderValue>) -> Result<Answer, Missed> {
+        let request = self.request(call, traceparent).map_err(|_unsendable| Fault::NotConnected)?;
         let response = self
             .client
             .request(request)
@@ -114,14 +137,19 @@ impl Gateway {
         if let Some(kind) = not_now(status) {
             let seconds =
                 response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-            return Err(Missed { fault: Fault::NotNow(kind), wait: seconds.map(Duration::from_secs) });
+            let (wait, status) = (seconds.map(Duration::from_secs), Some(status.as_u16()));
+            return Err(Missed { fault: Fault::NotNow(kind), wait, status });
         }
         let body = Limited::new(response.into_body(), ANSWER_LIMIT_BYTES).collect().await;
         let body = body.map_err(|_incomplete| Fault::Broken)?.to_bytes();
         Ok(Answer { status, body })
     }
 
-    fn request<A>(&self, call: &Call<A>) -> http::Result<Request<Full<Bytes>>> {
+    fn request<A>(
+        &self,
+        call: &Call<A>,
+        traceparent: Option<&HeaderValue>,
+    ) -> http::Result<Request<Full<Bytes>>> {
         let mut uri = http::uri::Parts::default();
         uri.scheme = Some(self.scheme.clone());
         uri.authority = Some(self.authority.clone());
@@ -132,6 +160,9 @@ impl Gateway {
         }
         if let Some(key) = &call.idempotency_key {
             request = request.header(HeaderName::from_static("idempotency-key"), key);
+        }
+        if let Some(traceparent) = traceparent {
+            request = request.header(HeaderName::from_static("traceparent"), traceparent);
         }
         request.body(Full::new(call.body.clone()))
     }

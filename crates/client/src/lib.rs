@@ -61,14 +61,43 @@
 //! ```
 //!
 //! `examples/play_match.rs` is the same as a program.
+//!
+//! # Traces, and who counts what is sent
+//!
+//! A client given [`Hooks`] sends the W3C trace context of its caller: as a header, as gRPC metadata, in the frame of a
+//! socket's command. Attempts after the first carry the same, and what a socket tells names the trace that it belongs to
+//! ([`socket::Message::traceparent`]). An [`Observer`] is told of every attempt, with its route and how it was answered.
+//!
+//! ```no_run
+//! use battlearena_client::grpc::GameServer;
+//! use battlearena_client::socket::SocketSettings;
+//! use battlearena_client::{Gateway, Hooks, Retry};
+//! use battlearena_proto::PlayerId;
+//!
+//! /// As the program's own tracing tells it.
+//! fn traceparent() -> Option<String> {
+//!     Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned())
+//! }
+//!
+//! # fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let hooks = Hooks::default().with_trace_context(traceparent);
+//! let gateway = Gateway::new(&"http://127.0.0.1:8000".parse()?, Retry::default())?.with_hooks(hooks.clone());
+//! let server =
+//!     GameServer::new(&"http://127.0.0.1:9006".parse()?, Retry::default()).with_hooks(hooks.clone());
+//! let ann = SocketSettings { hooks, ..SocketSettings::new("ws://127.0.0.1:8002/ws", PlayerId(1), "ann") };
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod calls;
 mod error;
 pub mod grpc;
+mod hooks;
 mod http;
 mod retry;
 pub mod socket;
 
 pub use error::{Error, Fault, Refusal};
+pub use hooks::{Hooks, Observer, Sent, TraceContext};
 pub use http::{AddressError, Call, Delivery, Gateway};
 pub use retry::{Patience, Retry};

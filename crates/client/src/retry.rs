@@ -33,7 +33,8 @@ pub enum Patience {
 /// What became of a call, attempts and all.
 #[derive(Debug)]
 pub(crate) struct Tried<T> {
-    pub(crate) result: Result<T, Fault>,
+    /// The answer, or the last attempt's way to miss it.
+    pub(crate) result: Result<T, Missed>,
     /// Attempts without an answer that may have been applied.
     pub(crate) lost: u32,
     /// Attempts after the first.
@@ -55,15 +56,15 @@ impl Retry {
         let (mut lost, mut retries) = (0, 0);
         loop {
             let outcome = tokio::time::timeout(self.attempt, attempt()).await;
-            let Missed { fault, wait } = match outcome {
+            let missed = match outcome {
                 Ok(Ok(answer)) => return Tried { result: Ok(answer), lost, retries },
                 Ok(Err(missed)) => missed,
                 Err(_elapsed) => Fault::TimedOut.into(),
             };
-            lost += u32::from(fault.may_have_been_applied());
-            let pause = wait.unwrap_or_default().max(BETWEEN_ATTEMPTS.pause(retries));
+            lost += u32::from(missed.fault.may_have_been_applied());
+            let pause = missed.wait.unwrap_or_default().max(BETWEEN_ATTEMPTS.pause(retries));
             if patience == Patience::Once || Instant::now() + pause >= give_up_at {
-                return Tried { result: Err(fault), lost, retries };
+                return Tried { result: Err(missed), lost, retries };
             }
             tokio::time::sleep(pause).await;
             retries += 1;
@@ -109,7 +110,7 @@ mod tests {
     }
 
     fn throttled(wait: u64) -> Missed {
-        Missed { fault: Fault::NotNow(ErrorKind::Throttled), wait: Some(Duration::from_secs(wait)) }
+        Missed { wait: Some(Duration::from_secs(wait)), ..Fault::NotNow(ErrorKind::Throttled).into() }
     }
 
     #[tokio::test(start_paused = true)]
@@ -142,7 +143,7 @@ mod tests {
         let start = Instant::now();
         let hang = || std::future::pending::<Result<(), Missed>>();
         let tried = retry.until_answered(Patience::UntilAnswered, hang).await;
-        assert_eq!((tried.result, tried.lost), (Err(Fault::TimedOut), tried.retries + 1));
+        assert_eq!((tried.result, tried.lost), (Err(Fault::TimedOut.into()), tried.retries + 1));
         assert!(start.elapsed() <= Duration::from_secs(4), "{:?}", start.elapsed());
         assert_eq!(retry.until_answered(Patience::Once, hang).await.retries, 0);
     }

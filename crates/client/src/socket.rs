@@ -28,7 +28,8 @@ pub use event::{
 };
 pub use events::Events;
 
-use session::{Command, Request};
+use crate::hooks::Hooks;
+use session::{Command, Given, Request};
 
 /// Commands that may wait for the events to be read.
 const QUEUE: usize = 256;
@@ -44,13 +45,21 @@ pub struct SocketSettings {
     pub username: String,
     /// How long one attempt to connect may take, the welcome included.
     pub connect_timeout: Duration,
+    /// Trace context for the commands, and who is told of handshakes and commands.
+    pub hooks: Hooks,
 }
 
 impl SocketSettings {
-    /// With ten seconds for each attempt to connect.
+    /// With ten seconds for each attempt to connect, and without hooks.
     pub fn new(url: impl Into<String>, player_id: PlayerId, username: impl Into<String>) -> Self {
         let connect_timeout = Duration::from_secs(10);
-        Self { url: url.into(), player_id, username: username.into(), connect_timeout }
+        Self {
+            url: url.into(),
+            player_id,
+            username: username.into(),
+            connect_timeout,
+            hooks: Hooks::default(),
+        }
     }
 }
 
@@ -68,8 +77,9 @@ pub enum NotTaken {
 /// The commanding end of a socket. Clones command the same one.
 #[derive(Debug, Clone)]
 pub struct Socket {
-    commands: Sender<Command>,
+    commands: Sender<Given>,
     closing: CancellationToken,
+    hooks: Hooks,
     names: Arc<Names>,
 }
 
@@ -86,7 +96,8 @@ impl Socket {
         let (commands, taken) = channel(QUEUE);
         let closing = CancellationToken::new();
         let names = Arc::new(Names { prefix: rand::random(), next: AtomicU64::new(1) });
-        (Self { commands, closing: closing.clone(), names }, Events::new(settings, taken, closing))
+        let hooks = settings.hooks.clone();
+        (Self { commands, closing: closing.clone(), hooks, names }, Events::new(settings, taken, closing))
     }
 
     /// Joins a room: shows the player there, allows messages, and listens, from a position when one is given. The answer
@@ -166,7 +177,8 @@ impl Socket {
     }
 
     fn give(&self, command: Command) -> Result<(), NotTaken> {
-        self.commands.try_send(command).map_err(|error| match error {
+        let given = Given { command, traceparent: self.hooks.traceparent() };
+        self.commands.try_send(given).map_err(|error| match error {
             TrySendError::Full(_) => NotTaken::Busy,
             TrySendError::Closed(_) => NotTaken::Ended,
         })

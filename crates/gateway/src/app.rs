@@ -13,7 +13,7 @@ use battlearena_proto::events::event_log_service_client::EventLogServiceClient;
 use battlearena_proto::matches::match_service_client::MatchServiceClient;
 use battlearena_proto::realtime::realtime_service_client::RealtimeServiceClient;
 use battlearena_runtime::{CancellationToken, Readiness, Tasks, check_exposure};
-use battlearena_storage::events::Relay;
+use battlearena_storage::events::{QueueMetrics, Relay};
 use battlearena_storage::{Database, Wake, database_check, partitions};
 use battlearena_telemetry::grpc::{InstrumentedChannel, connect};
 use battlearena_telemetry::http::Instrument;
@@ -97,6 +97,8 @@ impl App {
             "battlearena.events.v1.EventLogService",
         ]);
         store::register_statements();
+        // The consumer opens it only once the database is there.
+        QueueMetrics::new(tasks::POINTS);
 
         let wake = Wake::new("gateway_outbox");
         let readiness = readiness(&database, &matches, &sockets, &analytics)?;

@@ -1,4 +1,6 @@
-//! The use cases: one function each, one transaction each, one business span each. They know no transport.
+//! The use cases: one function each, one transaction each. They know no transport. A use case has one business span in
+//! its whole trace, where its work is done: what another service does, that service's span tells of. Only when a use
+//! case ends here, before that service was asked, the span is ours.
 
 pub(crate) mod chat;
 pub(crate) mod matches;
@@ -11,15 +13,19 @@ use battlearena_proto::{Failure, PlayerId};
 use battlearena_storage::idempotency::IdempotencyKey;
 use tonic::{Code, Status};
 
-/// Notes on the business span why a use case failed.
-fn note(failure: &Failure) {
-    let span = tracing::Span::current();
-    span.record("error.type", failure.kind().as_str());
-    // The caller's mistakes are not errors of the platform.
-    if failure.kind().is_ours() {
-        span.record("otel.status_code", "ERROR");
-    }
+/// The business span of a use case that ended here, before the service was asked that would have done the work.
+macro_rules! ended_here {
+    ($failure:expr, $name:literal, $($attribute:tt)+) => {
+        tracing::info_span!(
+            $name,
+            error.type = tracing::field::Empty,
+            otel.status_code = tracing::field::Empty,
+            $($attribute)+
+        )
+        .in_scope(|| battlearena_telemetry::note($failure))
+    };
 }
+use ended_here;
 
 /// What another service answered, for our caller. One that cannot be reached is named.
 fn from_peer(peer: &'static str, status: Status) -> Failure {

@@ -34,10 +34,13 @@ pub(crate) fn serve(
         .add_service(health)
         .add_service(reflection().build_v1().map_err(HostError::Reflection)?)
         .add_service(reflection().build_v1alpha().map_err(HostError::Reflection)?);
-    let server = Server::builder().layer(server_layer()).add_routes(routes).serve_with_incoming_shutdown(
-        TcpIncoming::from(listener).with_nodelay(Some(true)),
-        stop.cancelled_owned(),
-    );
+    let server = Server::builder()
+        .layer(server_layer().with_services(services))
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(
+            TcpIncoming::from(listener).with_nodelay(Some(true)),
+            stop.cancelled_owned(),
+        );
     let health = async move {
         draining.cancelled().await;
         // The empty name is the server as a whole.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::{App, HttpServer};
 use battlearena_runtime::{CancellationToken, Readiness, Tasks};
-use battlearena_telemetry::http::{Operations, operations};
+use battlearena_telemetry::http::{Instrument, Operations, not_found, operations};
 use tokio::net::TcpListener;
 use tonic::service::Routes;
 
@@ -72,7 +72,11 @@ impl Host {
         let shown = Operations { readiness: readiness.clone(), service };
         let server = HttpServer::new(move || {
             let shown = shown.clone();
-            App::new().configure(|config| operations(config, shown))
+            let instrument = Instrument::new().with_readiness(shown.readiness.clone());
+            App::new()
+                .configure(|config| operations(config, shown))
+                .default_service(not_found())
+                .wrap(instrument)
         })
         // Probes and scrapes only.
         .workers(1)

@@ -43,7 +43,8 @@ impl App {
 
         let tasks = Tasks::new();
         let log = battlearena_telemetry::grpc::connect(&config.relay.event_log_url)
-            .context("the event log's address")?;
+            .context("the event log's address")?
+            .with_services(&["battlearena.events.v1.EventLogService"]);
         let relay = Relay::new(database.clone(), SCHEMA, "match_outbox", wake.clone(), log, &config.relay);
         tasks.spawn("outbox relay", relay.run(tasks.token()));
         tasks.spawn("wake-ups", wake.carry(database.clone(), tasks.token()));

@@ -14,7 +14,7 @@ use battlearena_telemetry::grpc::status;
 use tonic::{Request, Response, Status};
 
 use crate::domain::{CompleteRequest, CrashRequest, Limit, StartRequest, match_id};
-use crate::service::{MatchService, MatchView};
+use crate::service::{Begun, MatchService, MatchView};
 
 #[tonic::async_trait]
 impl Rpc for MatchService {
@@ -28,7 +28,10 @@ impl Rpc for MatchService {
             let key = IdempotencyKey::parse(&idempotency_key)?;
             self.start(StartRequest::new(&match_type, player_ids, server_region)?, key).await
         };
-        respond(answer.await, |view| StartMatchResponse { r#match: Some(view.into()) })
+        respond(answer.await, |Begun { view, is_new }| StartMatchResponse {
+            r#match: Some(view.into()),
+            duplicate: !is_new,
+        })
     }
 
     async fn complete_match(

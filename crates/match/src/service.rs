@@ -1,4 +1,4 @@
-//! The use cases: one function each, one transaction each.
+//! The use cases: one function each, one transaction each, one business span each.
 
 mod complete;
 mod crash;
@@ -8,6 +8,8 @@ mod start;
 
 use battlearena_proto::{Failure, MatchId};
 use battlearena_storage::{Database, Wake};
+
+pub(crate) use start::Begun;
 
 use crate::metrics::Metrics;
 use crate::store::matches::MatchRow;

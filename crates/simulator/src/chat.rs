@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use battlearena_client::calls::{Page, chat_history};
 use battlearena_client::socket::{Socket, SocketSettings};
-use battlearena_client::{Error, Gateway};
+use battlearena_client::{Error, Gateway, Hooks};
 use battlearena_proto::PlayerId;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -66,20 +66,26 @@ impl Drop for Chat {
 
 impl Chat {
     /// Opens every socket of the plan; `population` players exist.
-    pub(crate) fn open(config: &Config, plan: ChatPlan, population: i64, players: &Arc<Players>) -> Self {
+    pub(crate) fn open(
+        config: &Config,
+        plan: ChatPlan,
+        population: i64,
+        (players, hooks): (&Arc<Players>, Hooks),
+    ) -> Self {
         let (tasks, end) = (TaskTracker::new(), CancellationToken::new());
         let mut chat = Self { plan, run: rand::random(), members: Vec::new(), tasks, end, not_sent: 0 };
         for number in 0..chat.plan.players() {
             let player_id = PlayerId(1 + number as i64 % population.max(1));
             let mut settings =
                 SocketSettings::new(&config.socket_url, player_id, format!("player {player_id}"));
-            settings.connect_timeout = config.timeout;
+            (settings.connect_timeout, settings.hooks) = (config.timeout, hooks.clone());
             let (socket, events) = Socket::open(settings);
             let (orders, taken) = mpsc::channel(ORDERS);
             let state = Arc::<Mutex<State>>::default();
             let room = chat.plan.room_of(number);
             let channels = (chat.room_name(room), chat.plan.follows_the_feed(number));
-            let player = Player::new((socket, events), channels, taken, state.clone(), players.clone());
+            let identity = (player_id, socket, events);
+            let player = Player::new(identity, channels, taken, state.clone(), players.clone());
             chat.tasks.spawn(player.play(chat.end.clone()));
             chat.members.push(Member { room, orders, state });
         }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use battlearena_client::Hooks;
 use http::Uri;
 use tokio::time::Instant;
 
@@ -29,8 +30,8 @@ impl Check {
     ///
     /// # Errors
     /// Analytics does not answer, or the totals change for as long as `patience` lasts.
-    pub(crate) async fn begin(analytics: &Uri, patience: Duration) -> anyhow::Result<Self> {
-        let source = TotalsSource::new(analytics);
+    pub(crate) async fn begin(analytics: &Uri, patience: Duration, hooks: Hooks) -> anyhow::Result<Self> {
+        let source = TotalsSource::new(analytics, hooks);
         let (before, settled) = settle(&source, patience, QUIET_BEFORE, |_| true).await?;
         ensure!(settled, "the totals do not come to rest: a check needs the platform for itself");
         Ok(Self { source, before, patience })

@@ -23,8 +23,8 @@ pub struct Config {
     pub socket_url: String,
 
     /// How busy the players are: slow ×0.5, normal ×1, stress ×5, tournament ×10 of 100 log-ins, 20 match
-    /// starts and 10 purchases a minute, by the hour of the day (UTC): 18–23 ×2, 0–6 ×0.3, 12–14 ×1.5. --rate
-    /// replaces it.
+    /// starts, 10 purchases and 2 system events a minute, by the hour of the day (UTC): 18–23 ×2, 0–6 ×0.3, 12–14
+    /// ×1.5. --rate replaces it.
     #[arg(long, env = "ARENA_SIMULATE_MODE", value_enum, default_value_t = Mode::Normal)]
     pub mode: Mode,
 

@@ -38,22 +38,32 @@ pub(crate) struct Mix {
     pub(crate) log_ins: f64,
     pub(crate) match_starts: f64,
     pub(crate) purchases: f64,
+    pub(crate) system_events: f64,
     pub(crate) reads: f64,
     pub(crate) mistakes: f64,
 }
 
 impl Mix {
-    /// 100 log-ins, 20 match starts and 10 purchases a minute, with such shares (0 to 0.45) of all operations
-    /// added.
+    /// 100 log-ins, 20 match starts, 10 purchases and 2 system events a minute, with such shares (0 to 0.45) of all
+    /// operations added.
     pub(crate) fn base(reads: f64, mistakes: f64) -> Self {
-        let (log_ins, match_starts, purchases) = (100.0 / 60.0, 20.0 / 60.0, 10.0 / 60.0);
-        let all = (log_ins + 2.0 * match_starts + purchases) / (1.0 - reads - mistakes);
-        Self { log_ins, match_starts, purchases, reads: reads * all, mistakes: mistakes * all }
+        let (log_ins, match_starts) = (100.0 / 60.0, 20.0 / 60.0);
+        let (purchases, system_events) = (10.0 / 60.0, 2.0 / 60.0);
+        let all = (log_ins + 2.0 * match_starts + purchases + system_events) / (1.0 - reads - mistakes);
+        let (reads, mistakes) = (reads * all, mistakes * all);
+        Self { log_ins, match_starts, purchases, system_events, reads, mistakes }
     }
 
     /// One log-in a second, and nothing else.
     pub(crate) fn log_ins_only() -> Self {
-        Self { log_ins: 1.0, match_starts: 0.0, purchases: 0.0, reads: 0.0, mistakes: 0.0 }
+        Self {
+            log_ins: 1.0,
+            match_starts: 0.0,
+            purchases: 0.0,
+            system_events: 0.0,
+            reads: 0.0,
+            mistakes: 0.0,
+        }
     }
 
     /// All rates multiplied.
@@ -62,6 +72,7 @@ impl Mix {
             log_ins: self.log_ins * factor,
             match_starts: self.match_starts * factor,
             purchases: self.purchases * factor,
+            system_events: self.system_events * factor,
             reads: self.reads * factor,
             mistakes: self.mistakes * factor,
         }
@@ -74,7 +85,8 @@ impl Mix {
 
     /// Arrivals of any kind a second.
     pub(crate) fn arrivals_per_second(&self) -> f64 {
-        self.log_ins + self.match_starts + self.purchases + self.reads + self.mistakes
+        let Self { log_ins, match_starts, purchases, system_events, reads, mistakes } = self;
+        log_ins + match_starts + purchases + system_events + reads + mistakes
     }
 
     /// Operations a second once as many matches end as begin.
@@ -110,6 +122,7 @@ mod tests {
         assert!((mix.mistakes - 20.0).abs() < 1e-9);
         assert!((mix.log_ins / mix.match_starts - 5.0).abs() < 1e-9);
         assert!((mix.match_starts / mix.purchases - 2.0).abs() < 1e-9);
+        assert!((mix.purchases / mix.system_events - 5.0).abs() < 1e-9);
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! What players do: each operation is one function that sends its request, judges the answer, and books what
-//! it proves in the ground truth and in the report. An operation is booked once, whatever becomes of it.
+//! it proves in the ground truth and in the report. An operation is booked once, whatever becomes of it, and is a
+//! trace of its own.
 
 mod judge;
+mod matches;
 mod requests;
 
 use std::sync::mpsc::Sender;
@@ -10,27 +12,22 @@ use std::time::{Duration, Instant};
 
 use battlearena_client::calls::Page;
 use battlearena_client::{Call, Delivery, Error, Gateway, calls};
-use battlearena_proto::{ErrorKind, MatchId, MatchStatus, MatchType, PlayerId, TransactionStatus};
+use battlearena_proto::{ErrorKind, PlayerId, TransactionStatus};
 use serde::de::DeserializeOwned;
-use tracing::instrument;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
 
-use crate::plan::{Action, Item, MatchPlan, Mistake, Read};
+use crate::plan::{Action, Item, Mistake, Notice, Read};
 use crate::report::{Finished, Operation, Problem, Report};
-use crate::totals::Stage;
+use crate::trace::{conclude, operation_span};
 use crate::truth::Truth;
+pub(crate) use matches::OpenMatch;
+
 use judge::{Verdict, judge, judge_refusal};
 use requests::Requests;
 
 /// What players look at of a list.
 const PAGE: Page = Page { limit: 10, before: None };
-
-/// A match of ours that is being played.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct OpenMatch {
-    pub(crate) match_id: MatchId,
-    pub(crate) plan: MatchPlan,
-    pub(crate) began: Instant,
-}
 
 /// Everything that operations share.
 #[derive(Debug)]
@@ -71,41 +68,10 @@ impl Players {
             Action::LogIn { player_id } => self.simulate_player_login(player_id, due).await,
             Action::StartMatch(plan) => self.simulate_match_start(plan, due).await,
             Action::Purchase { player_id, item } => self.simulate_transaction(player_id, item, due).await,
+            Action::SystemEvent(notice) => self.simulate_system_event(notice, due).await,
             Action::Read(read) => self.simulate_read(read, due).await,
             Action::Mistake(mistake) => self.simulate_mistake(mistake, due).await,
         }
-    }
-
-    /// Ends a match as and when it was planned.
-    pub(crate) async fn end(&self, open: &OpenMatch, due: Instant) {
-        let operation = if open.plan.crashes { Operation::CrashMatch } else { Operation::CompleteMatch };
-        self.end_as(open, due, operation).await;
-    }
-
-    /// Ends a match before its time, because the run is over. It has a row of its own: the ends of all open
-    /// matches come at once, and their latencies say nothing about the traffic.
-    pub(crate) async fn end_early(&self, open: &OpenMatch) {
-        self.end_as(open, Instant::now(), Operation::EndMatchAtStop).await;
-    }
-
-    async fn end_as(&self, open: &OpenMatch, due: Instant, operation: Operation) {
-        if open.plan.crashes {
-            self.simulate_match_crash(open, due, operation).await;
-        } else {
-            self.simulate_match_completion(open, due, operation).await;
-        }
-    }
-
-    /// Books a match that there was no time left to end.
-    pub(crate) fn abandon(&self, open: &OpenMatch) {
-        self.truth().maybe_ended(open.plan.match_type, Stage::Completed, false);
-        self.report().record(Finished {
-            operation: Operation::EndMatchAtStop,
-            latency: Duration::ZERO,
-            retries: 0,
-            problem: Some(Problem::plain("no time left to end it")),
-            unknown: true,
-        });
     }
 
     /// Asks how many players there are, and tries until answered.
@@ -121,22 +87,24 @@ impl Players {
     }
 
     /// Registers one player and returns its id when it was confirmed.
-    #[instrument(skip_all)]
     pub(crate) async fn simulate_registration(&self) -> Option<PlayerId> {
-        let due = Instant::now();
-        let delivery = self.gateway.deliver(self.requests.register()).await;
+        let (due, span) = (Instant::now(), operation_span!("simulate_registration", player.id = Empty));
+        let delivery = self.deliver(&span, self.requests.register()).await;
         let verdict = judge(&delivery, |registered| Ok(registered.player_id));
         match &verdict {
-            Verdict::Applied(_) => self.truth().registered(),
+            Verdict::Applied(player_id) => {
+                span.record("player.id", player_id.get());
+                self.truth().registered();
+            }
             Verdict::Unknown(_) => self.truth().maybe_registered(),
             Verdict::NotApplied(_) => {}
         }
-        self.book(Operation::Register, due, &delivery, verdict)
+        self.book(&span, Operation::Register, due, &delivery, verdict)
     }
 
-    #[instrument(skip_all)]
     async fn simulate_player_login(&self, player_id: PlayerId, due: Instant) {
-        let delivery = self.gateway.deliver(calls::log_in(player_id)).await;
+        let span = operation_span!("simulate_player_login", player.id = player_id.get());
+        let delivery = self.deliver(&span, calls::log_in(player_id)).await;
         let verdict = judge(&delivery, judge::logged_in(player_id));
         let mut maybe = delivery.lost;
         match &verdict {
@@ -148,74 +116,45 @@ impl Players {
             Verdict::NotApplied(_) => {}
         }
         self.truth().maybe_logged_in(maybe);
-        self.book(Operation::LogIn, due, &delivery, verdict);
+        self.book(&span, Operation::LogIn, due, &delivery, verdict);
     }
 
-    #[instrument(skip_all)]
-    async fn simulate_match_start(&self, plan: MatchPlan, due: Instant) {
-        let delivery = self.gateway.deliver(requests::start_match(&plan)).await;
-        let verdict = judge(&delivery, judge::started_match);
-        match &verdict {
-            Verdict::Applied(_) => self.truth().reached(plan.match_type, Stage::Started),
-            Verdict::Unknown(_) => self.truth().maybe_started(plan.match_type),
-            Verdict::NotApplied(_) => {}
-        }
-        if let Some(match_id) = self.book(Operation::StartMatch, due, &delivery, verdict) {
-            // The schedule listens until every operation has ended, so the message always arrives.
-            let _ = self.began.send(OpenMatch { match_id, plan, began: Instant::now() });
-        }
-    }
-
-    #[instrument(skip_all)]
-    async fn simulate_match_completion(&self, open: &OpenMatch, due: Instant, operation: Operation) {
-        let delivery = self.gateway.deliver(requests::complete_match(open)).await;
-        let verdict = judge(&delivery, |answer| judge::has_status(answer.status, MatchStatus::Completed));
-        self.book_end(open.plan.match_type, Stage::Completed, &verdict);
-        self.book(operation, due, &delivery, verdict);
-    }
-
-    #[instrument(skip_all)]
-    async fn simulate_match_crash(&self, open: &OpenMatch, due: Instant, operation: Operation) {
-        let delivery = self.gateway.deliver(requests::crash_match(open.match_id)).await;
-        let verdict = judge(&delivery, |answer| judge::has_status(answer.status, MatchStatus::Crashed));
-        self.book_end(open.plan.match_type, Stage::Crashed, &verdict);
-        self.book(operation, due, &delivery, verdict);
-    }
-
-    fn book_end(&self, match_type: MatchType, stage: Stage, verdict: &Verdict<()>) {
-        match verdict {
-            Verdict::Applied(()) => self.truth().reached(match_type, stage),
-            Verdict::NotApplied(_) => self.truth().maybe_ended(match_type, stage, false),
-            Verdict::Unknown(_) => self.truth().maybe_ended(match_type, stage, true),
-        }
-    }
-
-    /// Tells that a match is still being played. It is sent once, as the next one makes up for it, and a
-    /// conflict is fine: the match may have ended while it was on its way. One that the platform ended shows
-    /// at its own end.
-    #[instrument(skip_all)]
-    pub(crate) async fn simulate_heartbeat(&self, match_id: MatchId, due: Instant) {
-        let delivery = self.gateway.deliver(calls::heartbeat(match_id)).await;
-        let verdict = match judge_refusal(&delivery, ErrorKind::Conflict) {
-            Verdict::Applied(()) => Verdict::Applied(()),
-            Verdict::NotApplied(_) | Verdict::Unknown(_) => judge(&delivery, judge::anything),
-        };
-        self.book(Operation::Heartbeat, due, &delivery, verdict);
-    }
-
-    #[instrument(skip_all)]
     async fn simulate_transaction(&self, player_id: PlayerId, item: &'static Item, due: Instant) {
-        let delivery = self.gateway.deliver(requests::purchase(player_id, item)).await;
+        let span = operation_span!(
+            "simulate_transaction",
+            player.id = player_id.get(),
+            transaction.item_type = item.item_type.as_str(),
+            transaction.status = Empty,
+        );
+        let delivery = self.deliver(&span, requests::purchase(player_id, item)).await;
         let verdict = judge(&delivery, judge::purchase_status);
         match &verdict {
-            Verdict::Applied(status) => self.truth().purchased(item.item_type, *status, item.price_cents),
+            Verdict::Applied(status) => {
+                span.record("transaction.status", status.as_str());
+                self.truth().purchased(item.item_type, *status, item.price_cents);
+            }
             Verdict::Unknown(_) => self.truth().maybe_purchased(item.item_type, item.price_cents),
             Verdict::NotApplied(_) => {}
         }
-        self.book::<_, TransactionStatus>(Operation::Purchase, due, &delivery, verdict);
+        self.book::<_, TransactionStatus>(&span, Operation::Purchase, due, &delivery, verdict);
     }
 
-    #[instrument(skip_all)]
+    async fn simulate_system_event(&self, notice: &'static Notice, due: Instant) {
+        let span = operation_span!(
+            "simulate_system_event",
+            event.type = notice.event_type,
+            event.severity = notice.severity.as_str(),
+        );
+        let delivery = self.deliver(&span, requests::system_event(notice)).await;
+        let verdict = judge(&delivery, judge::anything);
+        match &verdict {
+            Verdict::Applied(()) => self.truth().recorded(),
+            Verdict::Unknown(_) => self.truth().maybe_recorded(),
+            Verdict::NotApplied(_) => {}
+        }
+        self.book(&span, Operation::SystemEvent, due, &delivery, verdict);
+    }
+
     async fn simulate_read(&self, read: Read, due: Instant) {
         use judge::anything;
         match read {
@@ -243,13 +182,13 @@ impl Players {
         check: impl FnOnce(&A) -> Result<(), String>,
         due: Instant,
     ) {
-        let delivery = self.gateway.deliver(call.once()).await;
+        let span = operation_span!("simulate_read", simulation.operation = operation.as_str());
+        let delivery = self.deliver(&span, call.once()).await;
         let verdict = judge(&delivery, check);
-        self.book(operation, due, &delivery, verdict);
+        self.book(&span, operation, due, &delivery, verdict);
     }
 
     /// Does something wrong, and expects to be refused for it.
-    #[instrument(skip_all)]
     async fn simulate_mistake(&self, mistake: Mistake, due: Instant) {
         let (operation, expected) = match mistake {
             Mistake::UnknownPlayer => (Operation::UnknownPlayer, ErrorKind::NotFound),
@@ -274,14 +213,21 @@ impl Players {
         expected: ErrorKind,
         due: Instant,
     ) {
-        let delivery = self.gateway.deliver(call).await;
+        let span = operation_span!("simulate_mistake", simulation.operation = operation.as_str());
+        let delivery = self.deliver(&span, call).await;
         let verdict = judge_refusal(&delivery, expected);
-        self.book(operation, due, &delivery, verdict);
+        self.book(&span, operation, due, &delivery, verdict);
+    }
+
+    /// Sends a call within the trace of its operation.
+    async fn deliver<A: DeserializeOwned>(&self, span: &Span, call: Call<A>) -> Delivery<A> {
+        self.gateway.deliver(call).instrument(span.clone()).await
     }
 
     /// Reports a finished operation; returns what the answer said when it was the expected one.
     fn book<A, T>(
         &self,
+        span: &Span,
         operation: Operation,
         due: Instant,
         delivery: &Delivery<A>,
@@ -292,6 +238,7 @@ impl Players {
             Verdict::Applied(value) => (Some(value), None),
             Verdict::NotApplied(problem) | Verdict::Unknown(problem) => (None, Some(problem)),
         };
+        conclude(span, delivery, problem.is_none(), unknown);
         let latency: Duration = due.elapsed();
         let retries = delivery.retries;
         self.report().record(Finished { operation, latency, retries, problem, unknown });

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use battlearena_client::calls::ParticipantStats;
-use battlearena_proto::{ItemType, MatchType, PlayerId};
+use battlearena_proto::{ItemType, MatchType, PlayerId, Severity};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -34,6 +34,26 @@ pub(crate) const ITEMS: [Item; 8] = [
     Item { item_type: ItemType::Currency, name: "500 Gold", price_cents: 299 },
 ];
 
+/// Something that an operator has to say.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Notice {
+    pub(crate) event_type: &'static str,
+    pub(crate) severity: Severity,
+    pub(crate) message: &'static str,
+}
+
+/// What operators say.
+pub(crate) const NOTICES: [Notice; 4] = [
+    Notice { event_type: "deployment", severity: Severity::Info, message: "A new version is out" },
+    Notice { event_type: "maintenance", severity: Severity::Info, message: "A server restarts in an hour" },
+    Notice {
+        event_type: "server_overload",
+        severity: Severity::Warning,
+        message: "A server is at its limit",
+    },
+    Notice { event_type: "server_lost", severity: Severity::Error, message: "A server does not answer" },
+];
+
 /// Where players play.
 pub(crate) const REGIONS: [&str; 4] = ["us-east", "us-west", "eu-west", "asia"];
 
@@ -57,6 +77,7 @@ pub(crate) enum Action {
     LogIn { player_id: PlayerId },
     StartMatch(MatchPlan),
     Purchase { player_id: PlayerId, item: &'static Item },
+    SystemEvent(&'static Notice),
     Read(Read),
     Mistake(Mistake),
 }
@@ -136,6 +157,7 @@ pub(crate) struct Plan {
     log_ins: ChaCha8Rng,
     matches: ChaCha8Rng,
     purchases: ChaCha8Rng,
+    system_events: ChaCha8Rng,
     reads: ChaCha8Rng,
     mistakes: ChaCha8Rng,
 }
@@ -158,6 +180,8 @@ impl Plan {
             purchases: generator(5),
             reads: generator(6),
             mistakes: generator(7),
+            // The talk has stream 8.
+            system_events: generator(9),
         }
     }
 
@@ -172,16 +196,19 @@ impl Plan {
     }
 
     fn action(&mut self) -> Action {
-        let Mix { log_ins, match_starts, purchases, reads, mistakes: _ } = self.mix;
+        let Mix { log_ins, match_starts, purchases, system_events, reads, mistakes: _ } = self.mix;
         let drawn = self.kinds.random::<f64>() * self.mix.arrivals_per_second();
+        let bought = log_ins + match_starts + purchases;
         if drawn < log_ins {
             Action::LogIn { player_id: PlayerId(self.log_ins.random_range(1..=self.players)) }
         } else if drawn < log_ins + match_starts {
             Action::StartMatch(self.a_match())
-        } else if drawn < log_ins + match_starts + purchases {
+        } else if drawn < bought {
             let player_id = PlayerId(self.purchases.random_range(1..=self.players));
             Action::Purchase { player_id, item: &ITEMS[self.purchases.random_range(0..ITEMS.len())] }
-        } else if drawn < log_ins + match_starts + purchases + reads {
+        } else if drawn < bought + system_events {
+            Action::SystemEvent(&NOTICES[self.system_events.random_range(0..NOTICES.len())])
+        } else if drawn < bought + system_events + reads {
             Action::Read(self.read())
         } else {
             Action::Mistake(self.mistake())
@@ -275,7 +302,7 @@ mod tests {
     #[test]
     fn kinds_come_in_their_shares() {
         let (mut log_ins, mut starts, mut purchases, mut reads, mut mistakes) = (0.0, 0.0, 0.0, 0.0, 0.0);
-        let (mut crashes, mut teams) = (0.0, 0.0);
+        let (mut crashes, mut teams, mut system_events) = (0.0, 0.0, 0.0);
         for arrival in arrivals(2, 200_000) {
             match arrival.action {
                 Action::LogIn { .. } => log_ins += 1.0,
@@ -285,6 +312,7 @@ mod tests {
                     teams += f64::from(plan.match_type == MatchType::Team);
                 }
                 Action::Purchase { .. } => purchases += 1.0,
+                Action::SystemEvent(_) => system_events += 1.0,
                 Action::Read(_) => reads += 1.0,
                 Action::Mistake(_) => mistakes += 1.0,
             }
@@ -293,6 +321,7 @@ mod tests {
         for (share, expected) in [
             (log_ins / starts, 5.0),
             (starts / purchases, 2.0),
+            (purchases / system_events, 5.0),
             (reads / operations, 0.05),
             (mistakes / operations, 0.01),
             (crashes / starts, 0.02),

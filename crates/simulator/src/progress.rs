@@ -36,7 +36,8 @@ impl Progress {
     ) -> F::Output {
         let started = Instant::now();
         let mut ticks = tokio::time::interval(REFRESH);
-        let mut work = std::pin::pin!(work);
+        // Kept apart, so that what awaits this does not become as large twice over.
+        let mut work = Box::pin(work);
         loop {
             tokio::select! {
                 output = &mut work => return output,

@@ -6,13 +6,15 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
-use battlearena_client::{Gateway, Retry};
+use battlearena_client::{Gateway, Hooks, Retry};
 use battlearena_proto::TransactionStatus;
+use battlearena_telemetry::trace::outgoing_traceparent;
 use futures::{StreamExt, stream};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::attempts::Attempts;
 use crate::chat::{Chat, ChatPlan};
 use crate::check::Check;
 use crate::config::Config;
@@ -50,8 +52,10 @@ impl Outcome {
 /// the summary cannot be written. A check that does not hold is no error, but an [`Outcome`].
 pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<Outcome> {
     let progress = Progress::new();
+    let attempts = Arc::<Attempts>::default();
+    let hooks = Hooks::default().with_trace_context(outgoing_traceparent).with_observer(attempts.clone());
     let check = if config.check {
-        let begin = Check::begin(&config.analytics, config.settle);
+        let begin = Check::begin(&config.analytics, config.settle, hooks.clone());
         let begin = progress.during(begin, || "waiting for the totals to settle");
         stop.run_until_cancelled(begin).await.transpose()?
     } else {
@@ -59,7 +63,8 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<Outc
     };
     let (sender, began) = channel();
     let retry = Retry { attempt: config.timeout, give_up: config.give_up };
-    let gateway = Gateway::new(&config.url, retry).context("the gateway's address")?;
+    let gateway =
+        Gateway::new(&config.url, retry).context("the gateway's address")?.with_hooks(hooks.clone());
     let players = Arc::new(Players::new(gateway, Report::new()?, sender));
     let seeding = ensure_players(&players, config.players.into(), &stop);
     let population = progress
@@ -72,7 +77,8 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<Outc
     );
 
     let seed = config.seed.unwrap_or_else(rand::random);
-    let mut chat = open_chat(&config, seed, population, &players, &stop, &progress).await?;
+    let chat = open_chat(&config, seed, population, (&players, hooks), &stop, &progress);
+    let mut chat = chat.await?;
     let plan = Plan::new(seed, config.mix(), population);
     let played = play(&config, plan, (&players, &mut chat), began, &stop, &progress).await?;
 
@@ -81,7 +87,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<Outc
         None => None,
     };
     drop(progress);
-    let summary = summarise(&config, seed, population, (&players, &chat), &played, check);
+    let summary = summarise(&config, (seed, population), (&players, &chat, &attempts), &played, check);
     print(&summary, config.json).context("writing the summary")?;
     Ok(Outcome { summary })
 }
@@ -98,12 +104,12 @@ async fn open_chat(
     config: &Config,
     seed: u64,
     population: i64,
-    players: &Arc<Players>,
+    (players, hooks): (&Arc<Players>, Hooks),
     stop: &CancellationToken,
     progress: &Progress,
 ) -> anyhow::Result<Chat> {
     let plan = ChatPlan::new(seed, config.socket_players as usize, config.messages_per_second());
-    let chat = Chat::open(config, plan, population, players);
+    let chat = Chat::open(config, plan, population, (players, hooks));
     let entered = stop.run_until_cancelled(chat.entered(config.give_up));
     progress.during(entered, || "players enter their rooms").await.transpose()?;
     Ok(chat)
@@ -192,9 +198,8 @@ async fn finish_check(
 
 fn summarise(
     config: &Config,
-    seed: u64,
-    population: i64,
-    (players, chat): (&Players, &Chat),
+    (seed, population): (u64, i64),
+    (players, chat, attempts): (&Players, &Chat, &Attempts),
     traffic: &Traffic,
     check: Option<CheckResult>,
 ) -> Summary {
@@ -216,6 +221,9 @@ fn summarise(
         purchases_completed: truth.purchases(TransactionStatus::Completed),
         purchases_failed: truth.purchases(TransactionStatus::Failed),
         chat: chat.summary(),
+        requests: attempts.requests(),
+        grpc_calls: attempts.grpc_calls(),
+        socket_commands: attempts.socket_commands(),
         operations: operations(&report),
         problems: problems(&report),
         check,

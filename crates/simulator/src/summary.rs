@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::attempts::{CommandCount, RequestCount, RpcCount};
 use crate::mix::Mode;
 use crate::report::Report;
 use crate::truth::{Comparison, Row};
@@ -38,6 +39,13 @@ pub struct Summary {
     pub purchases_failed: i64,
     /// What came of the sockets.
     pub chat: ChatSummary,
+    /// Every HTTP request that was sent, by route and answer; each attempt is one. Those before and after the traffic
+    /// are among them.
+    pub requests: Vec<RequestCount>,
+    /// Every gRPC call in the same way.
+    pub grpc_calls: Vec<RpcCount>,
+    /// Every command that was sent over a socket.
+    pub socket_commands: Vec<CommandCount>,
     /// By operation.
     pub operations: Vec<OperationSummary>,
     /// Answers that were not the expected ones, grouped.

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use battlearena_client::grpc;
+use battlearena_client::{Hooks, grpc};
 use battlearena_proto::analytics::{
     GetTotalsRequest, GetTotalsResponse, MatchTotal, TransactionTotal,
     analytics_service_client::AnalyticsServiceClient,
@@ -13,6 +13,7 @@ use battlearena_proto::{ItemType, MatchType, TransactionStatus};
 use http::Uri;
 use tonic::transport::Channel;
 
+const GET_TOTALS: &str = "battlearena.analytics.v1.AnalyticsService/GetTotals";
 /// How long one call may take.
 const DEADLINE: Duration = Duration::from_secs(5);
 
@@ -48,6 +49,7 @@ pub(crate) struct Purchases {
 pub(crate) struct Totals {
     pub(crate) registrations: i64,
     pub(crate) logins: i64,
+    pub(crate) system_events: i64,
     matches: [[i64; Stage::ALL.len()]; MatchType::ALL.len()],
     purchases: [[Purchases; TransactionStatus::ALL.len()]; ItemType::ALL.len()],
 }
@@ -78,9 +80,9 @@ impl TryFrom<GetTotalsResponse> for Totals {
             logins,
             matches,
             transactions,
-            system_events: _,
+            system_events,
         } = response;
-        let mut totals = Self { registrations, logins, ..Self::default() };
+        let mut totals = Self { registrations, logins, system_events, ..Self::default() };
         for MatchTotal { match_type, status, count } in matches {
             let stage = Stage::ALL.into_iter().find(|stage| stage.as_str() == status);
             let stage =
@@ -109,12 +111,13 @@ pub(crate) struct Reading {
 #[derive(Debug, Clone)]
 pub(crate) struct TotalsSource {
     client: AnalyticsServiceClient<Channel>,
+    hooks: Hooks,
 }
 
 impl TotalsSource {
     /// Connects with the first call.
-    pub(crate) fn new(address: &Uri) -> Self {
-        Self { client: grpc::analytics(address) }
+    pub(crate) fn new(address: &Uri, hooks: Hooks) -> Self {
+        Self { client: grpc::analytics(address), hooks }
     }
 
     /// Asks once.
@@ -124,9 +127,10 @@ impl TotalsSource {
     pub(crate) async fn read(&self) -> anyhow::Result<Reading> {
         let mut request = tonic::Request::new(GetTotalsRequest {});
         request.set_timeout(DEADLINE);
-        let response =
-            self.client.clone().get_totals(request).await.context("asking analytics for totals")?;
-        let response = response.into_inner();
+        let mut client = self.client.clone();
+        let ask = |request| async move { client.get_totals(request).await };
+        let response = self.hooks.call(GET_TOTALS, request, ask).await;
+        let response = response.context("asking analytics for totals")?.into_inner();
         let caught_up = response.offset == response.head_offset;
         Ok(Reading { totals: response.try_into()?, caught_up })
     }

@@ -25,6 +25,7 @@ struct Money {
 pub(crate) struct Truth {
     registrations: Interval,
     log_ins: Interval,
+    system_events: Interval,
     matches: [[Interval; Stage::ALL.len()]; MatchType::ALL.len()],
     purchases: [[Money; TransactionStatus::ALL.len()]; ItemType::ALL.len()],
 }
@@ -49,6 +50,16 @@ impl Truth {
     /// counted.
     pub(crate) fn maybe_logged_in(&mut self, attempts: u32) {
         self.log_ins.unknown += i64::from(attempts);
+    }
+
+    /// A system event was confirmed.
+    pub(crate) fn recorded(&mut self) {
+        self.system_events.sure += 1;
+    }
+
+    /// A system event was sent and never answered.
+    pub(crate) fn maybe_recorded(&mut self) {
+        self.system_events.unknown += 1;
     }
 
     /// A match was confirmed to have reached a stage.
@@ -98,6 +109,7 @@ impl Truth {
         let mut rows = vec![
             Row::new("registrations".into(), self.registrations, after.registrations - before.registrations),
             Row::new("log-ins".into(), self.log_ins, after.logins - before.logins),
+            Row::new("system_events".into(), self.system_events, after.system_events - before.system_events),
         ];
         for &match_type in MatchType::ALL {
             for stage in Stage::ALL {

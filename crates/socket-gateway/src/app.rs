@@ -160,7 +160,7 @@ async fn accept(
             next = upgraded.recv() => next,
             () = stop.cancelled() => None,
         };
-        let Some(Upgraded { stream, early, response }) = next else { return };
+        let Some(Upgraded { stream, early, response, traceparent }) = next else { return };
         let tuned = stream.set_nodelay(true).and_then(|()| {
             set_socket_send_buffer_size(&stream, SEND_BUFFER)?;
             TcpStream::from_std(stream)
@@ -169,7 +169,7 @@ async fn accept(
             Ok(stream) => {
                 let socket = hub.open();
                 socket.outbox.push(Chunk::new(response.into(), 1, Sent::Control));
-                let session = Session::new(hub.clone(), socket);
+                let session = Session::new(hub.clone(), socket, traceparent);
                 let connection = Connection::new(stream, &early, session, hub.policy.limits.frame_bytes);
                 sockets.spawn("socket", connection.run());
             }

@@ -43,6 +43,6 @@ impl RealtimeRpc {
 }
 
 fn message(said: Said) -> Message {
-    let Said { offset, player_id, username, text, client_id: _, timestamp } = said;
+    let Said { offset, player_id, username, text, client_id: _, timestamp, traceparent: _ } = said;
     Message { offset, player_id, username, text, timestamp: Some(timestamp_to_wire(timestamp)) }
 }

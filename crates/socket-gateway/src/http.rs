@@ -2,6 +2,7 @@
 //! server for good: it is handed over bare, and the server's buffers go.
 
 use std::net::SocketAddr;
+use std::rc::Rc;
 
 use actix_codec::{Framed, FramedParts};
 use actix_http::h1::{Codec, SendResponse};
@@ -15,7 +16,8 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::{App, HttpResponse, web};
 use anyhow::Context as _;
 use battlearena_runtime::Readiness;
-use battlearena_telemetry::http::{Operations, operations};
+use battlearena_telemetry::http::{Handshakes, Instrument, Operations, not_found, operations};
+use battlearena_telemetry::trace::current_traceparent;
 use bytes::Bytes;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::mpsc;
@@ -38,6 +40,8 @@ pub(crate) struct Upgraded {
     pub(crate) early: Bytes,
     /// The answer to the handshake.
     pub(crate) response: Vec<u8>,
+    /// The trace context of the handshake, when it is sampled.
+    pub(crate) traceparent: Option<String>,
 }
 
 /// A running HTTP server.
@@ -62,13 +66,17 @@ pub(crate) fn serve(address: SocketAddr, readiness: Readiness) -> anyhow::Result
         .shutdown_timeout(2)
         .listen("http", listener, move || {
             let (draining, sender) = (readiness.clone(), sender.clone());
+            let handshakes = Rc::new(Handshakes::new(PATH));
             let upgrade = fn_service(move |(request, framed)| {
-                upgrade(request, framed, draining.is_draining(), sender.clone())
+                upgrade(request, framed, handshakes.clone(), draining.is_draining(), sender.clone())
             });
+            let instrument = Instrument::new().with_readiness(readiness.clone());
             let shown = Operations { readiness: readiness.clone(), service: "socket-gateway" };
             let app = App::new()
                 .configure(|config| operations(config, shown))
                 .route(PATH, web::get().to(async || HttpResponse::UpgradeRequired().finish()))
+                .default_service(not_found())
+                .wrap(instrument)
                 .into_factory()
                 .map_err(|error: actix_web::Error| error.error_response());
             HttpService::build()
@@ -90,22 +98,30 @@ fn listen(address: SocketAddr) -> std::io::Result<std::net::TcpListener> {
 async fn upgrade(
     request: Request,
     framed: Framed<TcpStream, Codec>,
+    handshakes: Rc<Handshakes>,
     is_draining: bool,
     sender: mpsc::Sender<Upgraded>,
 ) -> Result<(), actix_web::Error> {
+    let handshake = handshakes.begin(request.head());
     let response = match check(&request, is_draining) {
         Ok(response) => response,
         Err(refusal) => {
             Metrics::get().handshake_refused();
+            handshake.answered(refusal.status().as_u16());
             return Ok(SendResponse::new(framed, refusal).await.map(drop)?);
         }
     };
+    let traceparent = handshake.span().in_scope(current_traceparent);
     let FramedParts { io, read_buf, .. } = framed.into_parts();
-    let upgraded = Upgraded { stream: io.into_std()?, early: read_buf.freeze(), response };
-    if sender.send(upgraded).await.is_err() {
+    let upgraded = Upgraded { stream: io.into_std()?, early: read_buf.freeze(), response, traceparent };
+    let status = if sender.send(upgraded).await.is_ok() {
+        StatusCode::SWITCHING_PROTOCOLS
+    } else {
         // The service ends: the connection is closed, and the client comes back later.
         Metrics::get().handshake_refused();
-    }
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    handshake.answered(status.as_u16());
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use battlearena_telemetry::label;
 use battlearena_telemetry::metrics::{
     Counter, CounterVec, Desc, Gauge, HTTP_SECONDS, Histogram, HistogramVec, InFlight, Unit,
 };
+use tracing::Span;
 
 use crate::domain::{Action, ErrorCode};
 use crate::socket::Chunk;
@@ -168,8 +169,8 @@ impl Metrics {
         self.frames.with((Direction::In, received.kind())).increment(1);
     }
 
-    pub(crate) fn processed(&self, received: Received, since: Instant) {
-        self.processing.with(received).record(since.elapsed().as_secs_f64());
+    pub(crate) fn processed(&self, received: Received, since: Instant, span: &Span) {
+        self.processing.with(received).record_in(span, since.elapsed().as_secs_f64());
     }
 
     /// A chunk was written to its socket.

@@ -13,6 +13,8 @@ pub(crate) use frame::{encode_text, ping_frame};
 pub(crate) use outbox::{Chunk, Fate, Outbox};
 pub(crate) use session::Session;
 
+use tracing::Span;
+
 use crate::domain::Refusal;
 use crate::metrics::{Metrics, Sent};
 
@@ -40,8 +42,14 @@ impl Socket {
         self.outbox.push(Chunk::new(frame.into(), 1, sent));
     }
 
-    /// Refuses a command, and closes the connection when the refusal is of that sort.
+    /// Refuses the command whose span is the current one, and closes the connection when the refusal is of that sort.
     pub(crate) fn refuse(&self, refusal: &Refusal) {
+        let span = Span::current();
+        span.record("error.type", refusal.code.as_str());
+        // The client's mistakes are not errors of the platform.
+        if refusal.code.is_ours() {
+            span.record("otel.status_code", "ERROR");
+        }
         Metrics::get().refused(refusal.code);
         match refusal.code.close_code() {
             None => self.send(&refusal.to_text(), Sent::Error),

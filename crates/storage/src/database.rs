@@ -16,6 +16,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Row};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Span;
 
 use crate::session::{Target, measured};
 use crate::{DatabaseSettings, Session, Statement, StorageError};
@@ -84,6 +85,10 @@ impl Database {
                 "-c statement_timeout={} -c idle_in_transaction_session_timeout=10000 -c timezone=UTC",
                 statement_timeout.as_millis()
             ));
+        // Without a name of its own, a database is called as its user is: so PostgreSQL has it.
+        if let Some(name) = config.get_dbname().or_else(|| config.get_user()) {
+            battlearena_telemetry::sql::set_namespace(name);
+        }
         let runtime = Handle::current();
         let manager = Manager::from_connect(
             config.clone(),
@@ -122,7 +127,7 @@ impl Database {
         }
         let asked = Instant::now();
         let result = self.pool.get().await;
-        self.metrics.wait.record_duration(asked.elapsed());
+        self.metrics.wait.record_in(&Span::current(), asked.elapsed().as_secs_f64());
         let object = result.map_err(|error| match error {
             PoolError::Timeout(TimeoutType::Wait) => {
                 self.metrics.timeouts.increment(1);

@@ -8,8 +8,10 @@ mod outbox;
 mod queue;
 mod relay;
 mod retry;
+mod spans;
 
 pub use consumer::{ApplyError, Consumer, Projection, request_rebuild, stored_offset};
 pub use outbox::{Outbox, OutboxRow};
+pub use queue::QueueMetrics;
 pub use relay::{Relay, RelaySettings};
 pub use retry::Backoff;

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use battlearena_telemetry::Measured;
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
 use tokio_util::sync::CancellationToken;
@@ -146,18 +147,27 @@ impl DailyTable {
 }
 
 /// Keeps the mechanism's tables of a schema, and the service's own daily tables, supplied with partitions, and drops
-/// idempotency records that are over. (Days of the outbox are dropped by the relay, which knows what is delivered.) Runs hourly until told to stop; a failure is tried again within a minute.
-pub async fn keep(database: Database, schema: &'static str, own: &[DailyTable], stop: CancellationToken) {
-    // Whatever it is doing when it is told to stop is taken up again by the next run.
-    tokio::select! {
-        () = stop.cancelled() => {}
-        () = keep_forever(&database, schema, own) => {}
+/// idempotency records that are over. (Days of the outbox are dropped by the relay, which knows what is delivered.) Runs
+/// hourly until told to stop; a failure is tried again within a minute. It is measured from the call on.
+pub fn keep(
+    database: Database,
+    schema: &'static str,
+    own: &[DailyTable],
+    stop: CancellationToken,
+) -> impl Future<Output = ()> {
+    let keeping = Measured::new("keep_partitions");
+    async move {
+        // Whatever it is doing when it is told to stop is taken up again by the next run.
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = keep_forever(&database, schema, own, &keeping) => {}
+        }
     }
 }
 
-async fn keep_forever(database: &Database, schema: &'static str, own: &[DailyTable]) {
+async fn keep_forever(database: &Database, schema: &'static str, own: &[DailyTable], keeping: &Measured) {
     loop {
-        let next = match keep_once(database, schema, own, Timestamp::now()).await {
+        let next = match keeping.run(keep_once(database, schema, own, Timestamp::now())).await {
             Ok(()) => HOUR,
             Err(error) => {
                 tracing::warn!(schema, %error, "partitions are not kept");

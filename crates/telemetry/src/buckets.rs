@@ -8,6 +8,9 @@ pub const HTTP_SECONDS: &[f64] =
 /// Bounds of SQL statements and of the wait for a connection, in seconds.
 pub const SQL_SECONDS: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];
 
+/// Bounds of single pieces of work, in seconds: from one statement to the copy of a large table.
+pub const OPERATION_SECONDS: &[f64] = &[0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 600.0];
+
 /// Bounds of match and waiting times, in seconds.
 pub const MATCH_SECONDS: &[f64] =
     &[1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0];
@@ -20,6 +23,7 @@ pub const BYTES: &[f64] =
 const BY_NAME: &[(&str, &[f64])] = &[
     ("database_query_duration_seconds", SQL_SECONDS),
     ("database_pool_wait_seconds", SQL_SECONDS),
+    ("operation_duration_seconds", OPERATION_SECONDS),
     ("match_duration_seconds", MATCH_SECONDS),
     ("matchmaking_time_to_match_seconds", MATCH_SECONDS),
 ];

@@ -61,10 +61,14 @@ impl<W> LogLayer<W> {
         line
     }
 
-    fn text_line(event: &Event<'_>) -> String {
+    fn text_line(&self, event: &Event<'_>) -> String {
         let metadata = event.metadata();
         let mut fields = Fields::default();
         event.record(&mut fields);
+        if let Some((trace_id, _)) = self.ids() {
+            // The beginning of it tells traces apart for the eye.
+            let _ = write!(fields.rest, " trace={:.8}", trace_id);
+        }
         let now = jiff::Timestamp::now().strftime("%H:%M:%S%.3f");
         format!("{now} {:>5} {}: {}{}\n", metadata.level(), metadata.target(), fields.message, fields.rest)
     }
@@ -81,7 +85,7 @@ where
     }
 
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let line = if self.json { self.json_line(event) } else { Self::text_line(event) };
+        let line = if self.json { self.json_line(event) } else { self.text_line(event) };
         // One write a line, so that lines of different threads do not mix. A log that cannot be written has nowhere
         // to complain.
         let _ = self.writer.make_writer().write_all(line.as_bytes());
@@ -179,26 +183,12 @@ fn push_json(out: &mut String, text: &str) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
-
     use opentelemetry::trace::TracerProvider;
     use opentelemetry_sdk::trace::SdkTracerProvider;
     use tracing_subscriber::layer::SubscriberExt;
 
     use super::*;
-
-    #[derive(Clone, Default)]
-    struct Memory(Arc<Mutex<Vec<u8>>>);
-
-    impl std::io::Write for Memory {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::testing::Memory;
 
     fn written(json: bool, events: impl FnOnce()) -> String {
         crate::testing::keep_subscribers();
@@ -206,11 +196,10 @@ mod tests {
         let writer = memory.clone();
         let log = LogLayer::new(json, "match", move || writer.clone());
         let traces = crate::otlp::layer(SdkTracerProvider::builder().build().tracer("test"));
-        let log = log.with_filter(crate::start::log_filter("info").unwrap());
+        let log = log.with_filter(crate::start::log_filter("info", None).unwrap());
         let subscriber = tracing_subscriber::registry().with(traces).with(log);
         tracing::subscriber::with_default(subscriber, events);
-        let bytes = memory.0.lock().unwrap().clone();
-        String::from_utf8(bytes).unwrap()
+        memory.text()
     }
 
     #[test]
@@ -260,5 +249,13 @@ mod tests {
         let line =
             written(false, || tracing::info!(port = 8000, name = "two words", short = "one", "listening"));
         assert!(line.ends_with("listening port=8000 name=\"two words\" short=one\n"), "{line}");
+        let mut expected = None;
+        let line = written(false, || {
+            let span = tracing::info_span!("start_match");
+            expected = crate::trace::span_context(&span);
+            span.in_scope(|| tracing::info!("within"));
+        });
+        let trace_id = expected.unwrap().trace_id().to_string();
+        assert!(line.ends_with(&format!("within trace={}\n", &trace_id[..8])), "{line}");
     }
 }

@@ -1,4 +1,4 @@
-//! What is true of the process as a whole: build, uptime, resources, the runtime, panics. Collected at each scrape.
+//! What is true of the process as a whole: build, uptime, resources, the runtimes, panics. Collected at each scrape.
 
 use std::sync::OnceLock;
 use std::time::Instant;
@@ -7,6 +7,7 @@ use metrics_process::Collector;
 use tokio::runtime::Handle;
 
 use crate::metrics::{Counter, Desc, Gauge, Kind, Unit, describe};
+use crate::runtimes::Runtimes;
 use crate::settings::Settings;
 
 static PROCESS: OnceLock<Process> = OnceLock::new();
@@ -14,12 +15,8 @@ static PROCESS: OnceLock<Process> = OnceLock::new();
 struct Process {
     began: Instant,
     collector: Collector,
-    runtime: Handle,
     uptime: Gauge,
-    workers: Gauge,
-    alive_tasks: Gauge,
-    queue_depth: Gauge,
-    busy: Counter,
+    runtimes: Runtimes,
 }
 
 /// Begins to report about the process, its build and the runtime of `runtime`. Later calls change nothing.
@@ -33,6 +30,13 @@ pub(crate) fn start(settings: &Settings, runtime: Handle) {
     });
 }
 
+/// Counts the current thread among the HTTP workers, once. In a process that does not tell of itself it does nothing.
+pub(crate) fn add_http_worker() {
+    if let Some(process) = PROCESS.get() {
+        process.runtimes.add_http_worker();
+    }
+}
+
 /// Brings the gauges up to date.
 pub(crate) fn collect() {
     if let Some(process) = PROCESS.get() {
@@ -42,41 +46,22 @@ pub(crate) fn collect() {
 
 impl Process {
     fn new(collector: Collector, runtime: Handle) -> Self {
-        let gauge = |name, help| Gauge::new(&Desc { name, unit: Unit::Count, help });
         Self {
             began: Instant::now(),
             collector,
-            runtime,
             uptime: Gauge::new(&Desc {
                 name: "app_uptime_seconds",
                 unit: Unit::Seconds,
                 help: "Time since the start of the process.",
             }),
-            workers: gauge("tokio_workers", "Worker threads of the main runtime."),
-            alive_tasks: gauge("tokio_alive_tasks", "Tasks of the main runtime that have not ended."),
-            queue_depth: gauge(
-                "tokio_global_queue_depth",
-                "Tasks that wait in the main runtime's shared queue.",
-            ),
-            busy: Counter::new(&Desc {
-                name: "tokio_workers_busy_seconds_total",
-                unit: Unit::Seconds,
-                help: "Time that all workers of the main runtime spent working; divide by tokio_workers for the busy ratio.",
-            }),
+            runtimes: Runtimes::new(runtime),
         }
     }
 
     fn collect(&self) {
         self.collector.collect();
-        let runtime = self.runtime.metrics();
-        let busy: u128 = (0..runtime.num_workers())
-            .map(|worker| runtime.worker_total_busy_duration(worker).as_micros())
-            .sum();
         self.uptime.set(self.began.elapsed().as_secs_f64());
-        self.workers.set(runtime.num_workers() as f64);
-        self.alive_tasks.set(runtime.num_alive_tasks() as f64);
-        self.queue_depth.set(runtime.global_queue_depth() as f64);
-        self.busy.absolute(u64::try_from(busy).unwrap_or(u64::MAX));
+        self.runtimes.collect();
     }
 }
 
@@ -85,7 +70,7 @@ fn register_build(settings: &Settings) {
     let name = "app_info";
     let labels = ["version", "environment", "service_name", "git_commit", "build_date"];
     let help = "Which build runs, and where; always 1.";
-    describe(&Desc { name, unit: Unit::Count, help }, Kind::Gauge, &labels);
+    describe(&Desc { name, unit: Unit::Count, help }, Kind::Gauge, &labels.map(|label| (label, None)));
     let Settings { service_name, environment, .. } = settings;
     metrics::gauge!(
         name,

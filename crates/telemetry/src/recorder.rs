@@ -1,97 +1,194 @@
-//! The one metrics recorder of the process, and the text that Prometheus scrapes (format 0.0.4).
+//! The one metrics recorder of the process: the exporter's, with a cap on the series of each metric and with exemplars.
+//! Every instrument is registered here, and what Prometheus scrapes is written here.
 
-use std::sync::OnceLock;
+mod cap;
+mod exemplars;
+mod exposition;
+#[cfg(test)]
+mod tests;
 
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use std::borrow::Cow;
+use std::sync::{Arc, OnceLock};
+
+use metrics::{Key, KeyName, Label, Level, Metadata, SharedString};
+use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 use crate::buckets;
+use crate::metrics::{Desc, Unit};
 
-/// The content type of [`render`].
-pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+pub(crate) use exemplars::{Exemplars, Sampled};
 
-/// Counters whose integer is a fraction of the unit that their name promises: the divisor and the decimals.
-const SCALED: &[(&str, u64, usize)] =
-    &[("revenue_total_usd", 100, 2), ("tokio_workers_busy_seconds_total", 1_000_000, 6)];
+/// Counts registrations beyond the cap. It is there at zero for every metric that has labels without a closed list of
+/// values, and for any other one from its first overflow on. The cap does not apply to it: the names of metrics come
+/// from the source code.
+pub(crate) const OVERFLOW: Desc = Desc {
+    name: "telemetry_metric_overflow_total",
+    unit: Unit::Count,
+    help: "Series that were not admitted, since their metric has too many; each registration counts, also a repeated one.",
+};
 
-static HANDLE: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
+static METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
 
-/// Installs the recorder, once; every instrument calls it, so that none can be registered into the void.
+static RECORDER: OnceLock<Option<Arc<Recorder>>> = OnceLock::new();
+
+/// A text that Prometheus reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Prometheus' text format 0.0.4.
+    Text,
+    /// OpenMetrics 1.0, with exemplars.
+    OpenMetrics,
+}
+
+impl Format {
+    /// How an answer in this format is labelled.
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::Text => "text/plain; version=0.0.4; charset=utf-8",
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        }
+    }
+}
+
+/// Everything that was measured; nothing, when metrics are off.
+pub fn render(format: Format) -> String {
+    let Some(recorder) = current() else { return String::new() };
+    crate::process::collect();
+    let raw = recorder.handle.render();
+    match format {
+        Format::Text => exposition::text(&raw),
+        Format::OpenMetrics => exposition::openmetrics(&raw, &recorder.exemplars),
+    }
+}
+
+/// Leaves the process without a recorder, unless some instrument was made before. All handles then do nothing.
+pub(crate) fn switch_off() {
+    // Metrics that are on stay on.
+    let _ = RECORDER.set(None);
+}
+
+/// Installs the recorder, once; every instrument does it, so that none is registered into the void.
 pub(crate) fn install() {
-    handle();
+    current();
+}
+
+/// Whether anything is recorded.
+pub(crate) fn is_on() -> bool {
+    current().is_some()
 }
 
 /// Drains histogram samples into their buckets; without it they pile up between scrapes.
 pub(crate) fn upkeep() {
-    if let Some(handle) = handle() {
-        handle.run_upkeep();
+    if let Some(recorder) = current() {
+        recorder.handle.run_upkeep();
     }
 }
 
-/// Everything that was measured, in Prometheus' text format.
-pub fn render() -> String {
-    let Some(handle) = handle() else { return String::new() };
-    crate::process::collect();
-    rewrite(&handle.render())
+/// Registers a counter, or finds it.
+pub(crate) fn counter(key: &Key) -> metrics::Counter {
+    current().map_or_else(metrics::Counter::noop, |recorder| recorder.counter(key))
 }
 
-fn handle() -> Option<&'static PrometheusHandle> {
-    HANDLE
+/// Registers a gauge, or finds it.
+pub(crate) fn gauge(key: &Key) -> metrics::Gauge {
+    current().map_or_else(metrics::Gauge::noop, |recorder| recorder.gauge(key))
+}
+
+/// Registers a histogram, or finds it.
+pub(crate) fn histogram(key: &Key) -> (metrics::Histogram, Option<Arc<Exemplars>>) {
+    current().map_or_else(|| (metrics::Histogram::noop(), None), |recorder| recorder.histogram(key))
+}
+
+/// Shows that no series of this metric has been refused yet.
+pub(crate) fn may_overflow(name: &'static str) {
+    if let Some(recorder) = current() {
+        recorder.overflow(name).increment(0);
+    }
+}
+
+fn current() -> Option<&'static Arc<Recorder>> {
+    RECORDER
         .get_or_init(|| {
-            let builder = PrometheusBuilder::new().set_buckets(buckets::HTTP_SECONDS).and_then(|builder| {
-                buckets::rules()
-                    .try_fold(builder, |builder, (rule, bounds)| builder.set_buckets_for_metric(rule, bounds))
-            });
-            match builder.and_then(PrometheusBuilder::install_recorder) {
-                Ok(handle) => Some(handle),
-                Err(error) => {
-                    tracing::error!(%error, "metrics are off: the recorder could not be installed");
-                    None
-                }
-            }
+            let recorder = Arc::new(Recorder::new().map_err(report).ok()?);
+            metrics::set_global_recorder(recorder.clone()).map_err(report).ok()?;
+            Some(recorder)
         })
         .as_ref()
 }
 
-/// Turns scaled integers into the unit of their name, and gives the CPU time of the process, which its library hands
-/// over as a gauge so that it may have decimals, the type that it is.
-fn rewrite(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 64);
-    for line in text.lines() {
-        if line == "# TYPE process_cpu_seconds_total gauge" {
-            out.push_str("# TYPE process_cpu_seconds_total counter");
-        } else if let Some(scaled) = scale(line) {
-            out.push_str(&scaled);
-        } else {
-            out.push_str(line);
-        }
-        out.push('\n');
+fn report(error: impl std::fmt::Display) {
+    tracing::error!(%error, "metrics are off: the recorder could not be installed");
+}
+
+struct Recorder {
+    inner: PrometheusRecorder,
+    handle: PrometheusHandle,
+    cap: cap::SeriesCap,
+    exemplars: exemplars::ExemplarTable,
+}
+
+impl Recorder {
+    fn new() -> Result<Self, BuildError> {
+        let builder = PrometheusBuilder::new().set_buckets(buckets::HTTP_SECONDS)?;
+        let builder = buckets::rules()
+            .try_fold(builder, |builder, (rule, bounds)| builder.set_buckets_for_metric(rule, bounds))?;
+        let inner = builder.build_recorder();
+        let handle = inner.handle();
+        Ok(Self { inner, handle, cap: Default::default(), exemplars: Default::default() })
     }
-    out
+
+    fn counter(&self, key: &Key) -> metrics::Counter {
+        metrics::Recorder::register_counter(&self.inner, &self.admit(key), &METADATA)
+    }
+
+    fn gauge(&self, key: &Key) -> metrics::Gauge {
+        metrics::Recorder::register_gauge(&self.inner, &self.admit(key), &METADATA)
+    }
+
+    fn histogram(&self, key: &Key) -> (metrics::Histogram, Option<Arc<Exemplars>>) {
+        let key = self.admit(key);
+        let histogram = metrics::Recorder::register_histogram(&self.inner, &key, &METADATA);
+        (histogram, self.exemplars.of(&key))
+    }
+
+    /// The series itself, or the one that takes what overflows.
+    fn admit<'k>(&self, key: &'k Key) -> Cow<'k, Key> {
+        if self.cap.admits(key) {
+            return Cow::Borrowed(key);
+        }
+        self.overflow(key.name()).increment(1);
+        Cow::Owned(cap::overflow_of(key))
+    }
+
+    fn overflow(&self, metric: &str) -> metrics::Counter {
+        let key = Key::from_parts(OVERFLOW.name, vec![Label::new("metric", metric.to_owned())]);
+        metrics::Recorder::register_counter(&self.inner, &key, &METADATA)
+    }
 }
 
-fn scale(line: &str) -> Option<String> {
-    let (_, divisor, decimals) = SCALED
-        .iter()
-        .find(|(name, ..)| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])))?;
-    let (series, value) = line.rsplit_once(' ')?;
-    let value: u64 = value.parse().ok()?;
-    Some(format!("{series} {}.{:0decimals$}", value / divisor, value % divisor))
-}
+/// For the instruments of libraries, which know of the exporter's recorder only.
+impl metrics::Recorder for Recorder {
+    fn describe_counter(&self, name: KeyName, unit: Option<metrics::Unit>, help: SharedString) {
+        self.inner.describe_counter(name, unit, help);
+    }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+    fn describe_gauge(&self, name: KeyName, unit: Option<metrics::Unit>, help: SharedString) {
+        self.inner.describe_gauge(name, unit, help);
+    }
 
-    #[test]
-    fn cents_are_shown_as_dollars() {
-        let text = "# TYPE revenue_total_usd counter\n\
-                    revenue_total_usd{item_type=\"skin\",region=\"asia\"} 100000000000000107\n\
-                    revenue_total_usd 5\n\
-                    revenue_total_usd_other 5\n";
-        let expected = "# TYPE revenue_total_usd counter\n\
-                        revenue_total_usd{item_type=\"skin\",region=\"asia\"} 1000000000000001.07\n\
-                        revenue_total_usd 0.05\n\
-                        revenue_total_usd_other 5\n";
-        assert_eq!(rewrite(text), expected);
+    fn describe_histogram(&self, name: KeyName, unit: Option<metrics::Unit>, help: SharedString) {
+        self.inner.describe_histogram(name, unit, help);
+    }
+
+    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> metrics::Counter {
+        self.counter(key)
+    }
+
+    fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> metrics::Gauge {
+        self.gauge(key)
+    }
+
+    fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> metrics::Histogram {
+        self.histogram(key).0
     }
 }

@@ -1,4 +1,5 @@
-//! What can be set about logs and identity. Traces follow the standard `OTEL_*` variables (see `start`).
+//! What can be set about logs, identity, measuring and strangers' traces. Other than that, traces follow the standard
+//! `OTEL_*` variables (see `start`).
 
 use clap::{Args, ValueEnum};
 
@@ -20,6 +21,27 @@ pub struct Settings {
     /// Which log lines are written, as comma-separated `target=level` or `level`
     #[arg(long, env = "ARENA_LOG", default_value = "info")]
     pub log_filter: String,
+
+    /// Write a log line for every request that is answered, and not only for what failed
+    #[arg(long, env = "ARENA_ACCESS_LOG")]
+    pub access_log: bool,
+
+    /// Whether anything is measured; off is for measuring what that costs, and /metrics is then 404
+    #[arg(long, env = "ARENA_METRICS", value_enum, default_value_t = Switch::On)]
+    pub metrics: Switch,
+
+    /// How many traces a second that strangers began are sampled at most, where a ratio decides
+    #[arg(long, env = "ARENA_EDGE_TRACES_PER_SECOND", default_value_t = 100)]
+    pub edge_traces_per_second: u32,
+}
+
+/// Whether something is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// It is.
+    On,
+    /// It is not.
+    Off,
 }
 
 /// How log lines look.

@@ -1,13 +1,14 @@
 //! The SQL instrument: one handle a statement, made once; one timer an execution, whose outcome is "cancelled" until
 //! somebody says otherwise.
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 use std::time::Instant;
 
 use tracing::Span;
 use tracing::field::Empty;
 
 use crate::metrics::{self, Counter, CounterVec, Desc, Gauge, Histogram, Kind, Label, SQL_SECONDS, Unit};
+use crate::recorder;
 
 crate::label! {
     /// Why a statement failed.
@@ -32,6 +33,8 @@ const DURATION: Desc = Desc {
     help: "Time of one statement, from sending it to its last row, without the wait for a connection.",
 };
 
+static NAMESPACE: OnceLock<String> = OnceLock::new();
+
 static ERRORS: LazyLock<CounterVec<ErrorClass>> = LazyLock::new(|| {
     CounterVec::new(
         &Desc { name: "database_errors_total", unit: Unit::Count, help: "Failed statements by cause." },
@@ -42,8 +45,11 @@ static ERRORS: LazyLock<CounterVec<ErrorClass>> = LazyLock::new(|| {
 /// The instruments of one statement. Cheap to clone; make it once.
 #[derive(Clone)]
 pub struct Handle {
-    query_type: &'static str,
-    duration: ::metrics::Histogram,
+    /// The command, as spans write it.
+    operation: String,
+    /// `{operation} {table}`; a statement is about one table.
+    span_name: OnceLock<String>,
+    duration: Histogram,
     ok: ::metrics::Counter,
     error: ::metrics::Counter,
     cancelled: ::metrics::Counter,
@@ -53,14 +59,17 @@ impl Handle {
     /// Registers a statement at zero. `query_type` is what it does (`select`, `insert`, …) and `query` its name, both
     /// from the source code.
     pub fn new(query_type: &'static str, query: &'static str) -> Self {
-        metrics::describe(&QUERIES, Kind::Counter, &["query_type", "query", "outcome"]);
-        metrics::describe(&DURATION, Kind::Histogram, &["query_type", "query"]);
+        let outcomes: &[_] = &["ok", "error", "cancelled"];
+        let labels = [("query_type", None), ("query", None), ("outcome", Some(outcomes))];
+        metrics::describe(&QUERIES, Kind::Counter, &labels);
+        metrics::describe(&DURATION, Kind::Histogram, &labels[..2]);
         LazyLock::force(&ERRORS);
         let outcome = |word| {
             metrics::counter(QUERIES.name, &["query_type", "query", "outcome"], &[query_type, query, word])
         };
         Self {
-            query_type,
+            operation: query_type.to_ascii_uppercase(),
+            span_name: OnceLock::new(),
             duration: metrics::histogram(DURATION.name, &["query_type", "query"], &[query_type, query]),
             ok: outcome("ok"),
             error: outcome("error"),
@@ -72,17 +81,18 @@ impl Handle {
     /// span is a part of the current one; without one there is none: a probe or a poll is no trace of its own.
     pub fn start(&self, text: &'static str, table: &'static str) -> Timer<'_> {
         let span = if Span::current().is_disabled() { Span::none() } else { self.span(text, table) };
-        Timer { handle: self, span, began: Instant::now(), outcome: &self.cancelled }
+        Timer { handle: self, span, began: recorder::is_on().then(Instant::now), outcome: &self.cancelled }
     }
 
     fn span(&self, text: &'static str, table: &'static str) -> Span {
         tracing::info_span!(
             "sql",
-            otel.name = format!("{} {table}", self.query_type.to_ascii_uppercase()),
+            otel.name = self.span_name.get_or_init(|| format!("{} {table}", self.operation)),
             otel.kind = "client",
             otel.status_code = Empty,
             db.system.name = "postgresql",
-            db.operation.name = self.query_type.to_ascii_uppercase(),
+            db.namespace = NAMESPACE.get(),
+            db.operation.name = self.operation,
             db.collection.name = table,
             db.query.text = text,
             "error.type" = Empty,
@@ -90,12 +100,18 @@ impl Handle {
     }
 }
 
+/// Names the database that this process works with, in the spans of its statements. The first name stays: there is one
+/// database.
+pub fn set_namespace(database: &str) {
+    NAMESPACE.get_or_init(|| database.to_owned());
+}
+
 /// One execution of a statement; dropped without a word, it was cancelled.
 #[must_use = "say how the statement ended; it counts as cancelled when dropped"]
 pub struct Timer<'a> {
     handle: &'a Handle,
     span: Span,
-    began: Instant,
+    began: Option<Instant>,
     outcome: &'a ::metrics::Counter,
 }
 
@@ -123,7 +139,9 @@ impl Timer<'_> {
 impl Drop for Timer<'_> {
     fn drop(&mut self) {
         self.outcome.increment(1);
-        self.handle.duration.record(self.began.elapsed().as_secs_f64());
+        if let Some(began) = self.began {
+            self.handle.duration.record_in(&self.span, began.elapsed().as_secs_f64());
+        }
     }
 }
 
@@ -232,12 +250,14 @@ mod tests {
     fn the_span_says_what_was_done() {
         let spans = Spans::record();
         let handle = Handle::new("select", "test_span");
+        set_namespace("arena");
         tracing::info_span!("use case").in_scope(|| handle.start("select $1", "players").failed("timeout"));
         let [span, parent] = spans.finished().try_into().unwrap();
         assert_eq!(span.parent_span_id, parent.span_context.span_id());
         assert_eq!(span.name, "SELECT players");
         for (name, value) in [
             ("db.system.name", "postgresql"),
+            ("db.namespace", "arena"),
             ("db.operation.name", "SELECT"),
             ("db.collection.name", "players"),
             ("db.query.text", "select $1"),

@@ -2,21 +2,22 @@
 
 use std::io::IsTerminal;
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use battlearena_runtime::Tasks;
 use opentelemetry::trace::TracerProvider;
-use opentelemetry_sdk::trace::SdkTracerProvider;
 use tokio::runtime::Handle;
 use tracing::Subscriber;
 use tracing_subscriber::filter::{EnvFilter, FilterExt, ParseError, filter_fn};
 use tracing_subscriber::layer::{Filter, Layer, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 use crate::logs::LogLayer;
-use crate::otlp::TracesError;
-use crate::settings::{LogFormat, Settings};
-use crate::{failures, otlp, process, recorder};
+use crate::otlp::{Pipeline, TracesError};
+use crate::settings::{LogFormat, Settings, Switch};
+use crate::span_queue::Tally;
+use crate::{failures, otlp, process, recorder, span_queue};
 
 /// How long the last spans and the last task may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -29,7 +30,7 @@ const UPKEEP: Duration = Duration::from_secs(5);
 #[must_use = "flush it with shutdown"]
 #[derive(Debug)]
 pub struct Telemetry {
-    provider: Option<SdkTracerProvider>,
+    pipeline: Option<Pipeline>,
     tasks: Tasks,
 }
 
@@ -59,28 +60,39 @@ impl From<TracesError> for StartError {
 /// Starts logs, metrics and, if an OTLP endpoint is set, traces. Call it once, inside of the main runtime, which must
 /// have two workers or more: with one, the exporter and the last flush would wait for each other.
 ///
-/// Traces follow `OTEL_EXPORTER_OTLP_ENDPOINT` (or `…_TRACES_ENDPOINT`), `…_PROTOCOL` (`grpc` or `http/protobuf`, the
-/// default), `…_HEADERS`, `OTEL_TRACES_SAMPLER` and `…_ARG`, `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_TRACES_EXPORTER=none`
-/// and `OTEL_SDK_DISABLED=true`.
+/// Traces follow the standard variables: `OTEL_EXPORTER_OTLP_ENDPOINT`, `…_PROTOCOL` (`grpc` or `http/protobuf`, the
+/// default), `…_HEADERS`, `…_TIMEOUT`, `…_COMPRESSION` (`gzip`), `…_CERTIFICATE` and `…_INSECURE`, each also as
+/// `OTEL_EXPORTER_OTLP_TRACES_…`; `OTEL_TRACES_SAMPLER` and `…_ARG`, `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`,
+/// `OTEL_TRACES_EXPORTER` (`otlp` or `none`), `OTEL_SDK_DISABLED`, and `OTEL_BSP_*`.
 ///
 /// # Errors
 /// [`StartError`]; nothing is left running.
 pub fn start(settings: Settings) -> Result<Telemetry, StartError> {
     let runtime = Handle::try_current()?;
-    let filter = log_filter(&settings.log_filter)?;
-    let provider = otlp::provider(&settings)?;
-    let json = match settings.log_format {
-        LogFormat::Json => true,
-        LogFormat::Text => false,
-        LogFormat::Auto => settings.environment != "development" || !std::io::stderr().is_terminal(),
-    };
-    let logs = LogLayer::new(json, &settings.service_name, std::io::stderr).with_filter(filter);
-    let traces = provider.as_ref().map(|provider| otlp::layer(provider.tracer("battlearena")));
-    tracing_subscriber::registry().with(traces).with(logs).try_init()?;
+    if settings.metrics == Switch::Off {
+        recorder::switch_off();
+    }
+    // What the exporter says of its variables must be seen; the SDK only repeats what we say of the sampler. Later, all
+    // of them would repeat with each batch that the collector is away.
+    let early = tracing_subscriber::registry().with(logs(&settings, "opentelemetry_sdk")?);
+    let pipeline = tracing::subscriber::with_default(early, || otlp::pipeline(&settings, runtime.clone()))?;
+    let silent = "opentelemetry";
+    match &pipeline {
+        Some(pipeline) => {
+            let traces = otlp::layer(pipeline.provider.tracer("battlearena"));
+            tracing_subscriber::registry().with(traces).with(logs(&settings, silent)?).try_init()?;
+        }
+        // An absent layer would want every span: without it none is made.
+        None => tracing_subscriber::registry().with(logs(&settings, silent)?).try_init()?,
+    }
 
     process::start(&settings, runtime);
     process::watch_panics(false);
     failures::register();
+    span_queue::register();
+    if settings.access_log {
+        failures::log_access();
+    }
     let tasks = Tasks::new();
     let stop = tasks.token();
     tasks.spawn("metrics-upkeep", async move {
@@ -88,25 +100,59 @@ pub fn start(settings: Settings) -> Result<Telemetry, StartError> {
             recorder::upkeep();
         }
     });
-    Ok(Telemetry { provider, tasks })
+    Ok(Telemetry { pipeline, tasks })
+}
+
+/// The log, without what libraries say whose targets begin with `silent`.
+fn logs<S>(settings: &Settings, silent: &'static str) -> Result<impl Layer<S> + use<S>, ParseError>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let json = match settings.log_format {
+        LogFormat::Json => true,
+        LogFormat::Text => false,
+        LogFormat::Auto => settings.environment != "development" || !std::io::stderr().is_terminal(),
+    };
+    let lines = LogLayer::new(json, &settings.service_name, std::io::stderr);
+    Ok(lines.with_filter(log_filter(&settings.log_filter, Some(silent))?))
 }
 
 impl Telemetry {
-    /// Exports the spans that wait, for at most 5 seconds.
+    /// Exports the spans that wait, for at most 5 seconds, and says what became of all of them. Spans that end later
+    /// are lost.
     pub async fn shutdown(self) {
         if let Err(error) = self.tasks.stop(PATIENCE).await {
             tracing::warn!(%error, "telemetry stops with tasks running");
         }
-        let Some(provider) = self.provider else { return };
-        // The processor waits without yielding, so it must not do that on a worker that the exporter needs.
-        let flush = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(PATIENCE));
-        match tokio::time::timeout(PATIENCE, flush).await {
-            Ok(Ok(Ok(()))) => {}
-            Ok(Ok(Err(error))) => tracing::warn!(%error, "the last spans may be lost"),
-            Ok(Err(error)) => tracing::warn!(%error, "the last spans may be lost"),
-            Err(_) => tracing::warn!("the last spans are lost: no end within {PATIENCE:?}"),
-        }
+        let Tally { ended, exported, dropped } = match self.pipeline {
+            Some(pipeline) => flush(pipeline).await,
+            None => Tally::default(),
+        };
+        tracing::info!(
+            spans_ended = ended,
+            spans_exported = exported,
+            spans_dropped = dropped,
+            "telemetry stopped"
+        );
     }
+}
+
+async fn flush(Pipeline { provider, fates }: Pipeline) -> Tally {
+    let (flushing, until) = (fates.clone(), Instant::now() + PATIENCE);
+    let (done, finished) = tokio::sync::oneshot::channel();
+    // It waits without yielding, so that it must not do so on a worker which the exporter needs; and nothing waits for
+    // this thread when the time is over.
+    let flush = move || {
+        flushing.flush(&provider, until);
+        // Nobody listens any more when the time is over.
+        let _ = done.send(());
+    };
+    match std::thread::Builder::new().name("telemetry-flush".into()).spawn(flush) {
+        // In time or not, what is left is told when the queue is closed.
+        Ok(_) => drop(tokio::time::timeout_at(until.into(), finished).await),
+        Err(error) => tracing::warn!(%error, "the spans that wait cannot be flushed"),
+    }
+    fates.close()
 }
 
 /// Telemetry for tests: metrics are recorded, warnings go to the test's own output, nothing is exported. Any number of
@@ -116,9 +162,10 @@ pub fn start_for_tests() {
     STARTED.get_or_init(|| {
         recorder::install();
         failures::register();
+        span_queue::register();
         process::watch_panics(true);
         let writer = tracing_subscriber::fmt::TestWriter::new();
-        if let Ok(filter) = log_filter("warn") {
+        if let Ok(filter) = log_filter("warn", None) {
             let logs = LogLayer::new(false, "test", writer).with_filter(filter);
             // A test that installed its own log keeps it.
             let _ = tracing_subscriber::registry().with(logs).try_init();
@@ -126,8 +173,14 @@ pub fn start_for_tests() {
     });
 }
 
-/// Events that `directives` let through, and no spans: a span that nobody exports is then never made.
-pub(crate) fn log_filter<S: Subscriber>(directives: &str) -> Result<impl Filter<S> + use<S>, ParseError> {
+/// Events that `directives` let through, but for those of targets that begin with `silent`; and no spans: a span that
+/// nobody exports is then never made.
+pub(crate) fn log_filter<S: Subscriber>(
+    directives: &str,
+    silent: Option<&'static str>,
+) -> Result<impl Filter<S> + use<S>, ParseError> {
     let filter = EnvFilter::builder().parse(directives)?;
-    Ok(filter.and(filter_fn(|metadata| metadata.is_event())))
+    Ok(filter.and(filter_fn(move |metadata| {
+        metadata.is_event() && silent.is_none_or(|silent| !metadata.target().starts_with(silent))
+    })))
 }

@@ -2,10 +2,13 @@
 
 use battlearena_proto::events::{Event, OutboxEvent, OutboxPosition, SystemEventRecorded, event::Body};
 use battlearena_proto::{Failure, timestamp_from_wire, timestamp_to_wire};
-use battlearena_storage::StorageError;
 use battlearena_storage::idempotency::{Answers, IdempotencyKey, fingerprint};
-use battlearena_telemetry::trace::current_traceparent;
+use battlearena_storage::{Session, StorageError};
+use battlearena_telemetry::note;
+use battlearena_telemetry::trace::{current_traceparent, in_each_trace};
 use jiff::Timestamp;
+use tracing::field::Empty;
+use tracing::{Span, instrument};
 
 use super::EventLog;
 use crate::SCHEMA;
@@ -46,10 +49,18 @@ impl EventLog {
         let duplicates = length - fresh.len();
         self.metrics.duplicates(duplicates as u64);
         if let Some(newest) = fresh.last() {
-            events::insert(session, source, &fresh).await?;
-            events::move_head(session, newest.offset).await?;
-            events::move_source(session, source, &through).await?;
-            transaction.commit().await?;
+            let spans = spans(source, &fresh);
+            let stored = match store(session, source, &fresh, (newest.offset, &through)).await {
+                Ok(()) => transaction.commit().await,
+                failed => failed,
+            };
+            if let Err(error) = &stored {
+                for span in &spans {
+                    span.record("otel.status_code", "ERROR").record("error.type", error.class());
+                }
+            }
+            drop(spans);
+            stored?;
             self.count(&fresh);
             self.committed(fresh);
         } else {
@@ -60,7 +71,21 @@ impl EventLog {
     }
 
     /// Stores one event that somebody posted and returns its offset. A retry with the same key gets the first answer.
+    #[instrument(
+        name = "log_system_event",
+        skip_all,
+        fields(event.type = event.event_type, event.severity = event.severity, error.type = Empty,
+               otel.status_code = Empty)
+    )]
     pub(crate) async fn record(
+        &self,
+        event: SystemEventRecorded,
+        key: Option<IdempotencyKey>,
+    ) -> Result<i64, Failure> {
+        self.record_once(event, key).await.inspect_err(note)
+    }
+
+    async fn record_once(
         &self,
         event: SystemEventRecorded,
         key: Option<IdempotencyKey>,
@@ -111,6 +136,39 @@ impl EventLog {
             self.metrics.stored(&event.source, body.kind(), now.duration_since(occurred));
         }
     }
+}
+
+/// Stores events, and moves the end of the log and the position of their source behind them.
+async fn store(
+    session: Session<'_>,
+    source: &str,
+    fresh: &[Event],
+    (newest, through): (i64, &OutboxPosition),
+) -> Result<(), StorageError> {
+    events::insert(session, source, fresh).await?;
+    events::move_head(session, newest).await?;
+    events::move_source(session, source, through).await
+}
+
+/// The appending as the traces of the events see it: that of the call, the relay's, sees it anyway.
+fn spans(source: &str, fresh: &[Event]) -> Vec<Span> {
+    let kind = |event: &Event| event.body.as_ref().map(|body| body.kind().as_str());
+    let first = fresh.first().and_then(kind);
+    let event_type = first.filter(|_| fresh.iter().all(|event| kind(event) == first));
+    let traceparents = fresh.iter().map(|event| event.traceparent.as_str());
+    in_each_trace(&Span::current(), traceparents, || {
+        tracing::info_span!(
+            "append_events",
+            otel.kind = "consumer",
+            otel.status_code = Empty,
+            messaging.system = "event_log",
+            messaging.operation.type = "receive",
+            messaging.destination.name = source,
+            messaging.batch.message_count = fresh.len(),
+            event.type = event_type,
+            "error.type" = Empty,
+        )
+    })
 }
 
 /// Positions compare by incarnation, transaction and sequence.

@@ -59,6 +59,7 @@ impl Reader {
             return Ok(Batch { events: Vec::new(), through: self.offset });
         }
         let from_memory = self.log.tail().after(self.offset, BATCH);
+        self.log.metrics.read(from_memory.is_some());
         let events = match from_memory {
             Some(events) => events,
             None => self.read_table().await?,

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use battlearena_proto::events::Event;
+use prost::Message as _;
 
 /// How many events are kept: some seconds of a busy platform.
 const KEPT: usize = 8192;
@@ -10,11 +11,17 @@ const KEPT: usize = 8192;
 /// The last events.
 pub(super) struct Tail {
     events: VecDeque<Event>,
+    bytes: usize,
 }
 
 impl Tail {
     pub(super) fn new() -> Self {
-        Self { events: VecDeque::new() }
+        Self { events: VecDeque::new(), bytes: 0 }
+    }
+
+    /// The size of all events, as they are encoded.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Adds events that were appended. After a gap (another replica appended in between) the run begins anew.
@@ -22,12 +29,18 @@ impl Tail {
         for event in events {
             match self.events.back() {
                 Some(last) if event.offset <= last.offset => continue,
-                Some(last) if event.offset > last.offset + 1 => self.events.clear(),
+                Some(last) if event.offset > last.offset + 1 => {
+                    self.events.clear();
+                    self.bytes = 0;
+                }
                 _ => {}
             }
-            if self.events.len() == KEPT {
-                self.events.pop_front();
+            if self.events.len() == KEPT
+                && let Some(oldest) = self.events.pop_front()
+            {
+                self.bytes -= oldest.encoded_len();
             }
+            self.bytes += event.encoded_len();
             self.events.push_back(event);
         }
     }
@@ -75,6 +88,7 @@ mod tests {
         assert_eq!(offsets(tail.after(6, 100)), Some(vec![7, 8]));
         tail.push(events(4..=6));
         assert_eq!(offsets(tail.after(6, 100)), Some(vec![7, 8]));
+        assert_eq!(tail.bytes(), 4, "two bytes an offset");
     }
 
     #[test]
@@ -83,5 +97,7 @@ mod tests {
         tail.push(events(1..=KEPT as i64 + 10));
         assert_eq!(offsets(tail.after(9, 1)), None);
         assert_eq!(offsets(tail.after(10, 1)), Some(vec![11]));
+        let kept: usize = tail.events.iter().map(Event::encoded_len).sum();
+        assert_eq!(tail.bytes(), kept);
     }
 }

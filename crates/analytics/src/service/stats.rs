@@ -1,8 +1,11 @@
 //! Statistics of players, matches and revenue. Days are UTC.
 
 use battlearena_proto::Failure;
+use battlearena_telemetry::note;
 use jiff::civil::Date;
 use jiff::{Timestamp, tz::TimeZone};
+use tracing::field::Empty;
+use tracing::instrument;
 
 use super::Analytics;
 use crate::store::totals;
@@ -38,8 +41,12 @@ pub(crate) struct RevenueStats {
 
 impl Analytics {
     /// Counts players.
-    #[tracing::instrument(name = "get_player_stats", skip_all)]
+    #[instrument(name = "get_player_stats", skip_all, fields(error.type = Empty, otel.status_code = Empty))]
     pub(crate) async fn player_stats(&self) -> Result<PlayerStats, Failure> {
+        self.count_players().await.inspect_err(note)
+    }
+
+    async fn count_players(&self) -> Result<PlayerStats, Failure> {
         let at = Timestamp::now();
         let (total, new_today) = totals::players(&self.database, day_of(at)).await?;
         let live = self.live.read()?;
@@ -49,8 +56,12 @@ impl Analytics {
     }
 
     /// Counts matches.
-    #[tracing::instrument(name = "get_match_stats", skip_all)]
+    #[instrument(name = "get_match_stats", skip_all, fields(error.type = Empty, otel.status_code = Empty))]
     pub(crate) async fn match_stats(&self) -> Result<MatchStats, Failure> {
+        self.count_matches().await.inspect_err(note)
+    }
+
+    async fn count_matches(&self) -> Result<MatchStats, Failure> {
         let at = Timestamp::now();
         let numbers = totals::matches(&self.database, day_of(at)).await?;
         let ended = numbers.completed + numbers.crashed;
@@ -66,8 +77,12 @@ impl Analytics {
     }
 
     /// Adds up purchases.
-    #[tracing::instrument(name = "get_revenue_stats", skip_all)]
+    #[instrument(name = "get_revenue_stats", skip_all, fields(error.type = Empty, otel.status_code = Empty))]
     pub(crate) async fn revenue_stats(&self) -> Result<RevenueStats, Failure> {
+        self.add_up_revenue().await.inspect_err(note)
+    }
+
+    async fn add_up_revenue(&self) -> Result<RevenueStats, Failure> {
         let at = Timestamp::now();
         let today = day_of(at);
         let numbers = totals::revenue(&self.database, today.first_of_month(), today).await?;

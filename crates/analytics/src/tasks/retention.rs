@@ -6,6 +6,7 @@ use battlearena_runtime::CancellationToken;
 use battlearena_storage::events::stored_offset;
 use battlearena_storage::partitions::Partition;
 use battlearena_storage::{Database, Ownership, StorageError};
+use battlearena_telemetry::Measured;
 use jiff::Timestamp;
 
 use super::READ_MODELS;
@@ -17,22 +18,29 @@ const INTERVAL: Duration = Duration::from_secs(3600);
 /// How long copying the read models may take.
 const SNAPSHOT: Duration = Duration::from_secs(600);
 
-/// Runs until told to stop.
-pub(crate) async fn run(database: Database, retention: Duration, stop: CancellationToken) {
-    let ownership = Ownership::new(database.clone(), "analytics retention");
-    while let Some(owned) = ownership.acquire(&stop).await {
-        let trimming = async {
-            while owned.is_held() {
-                if let Err(error) = trim(&database, retention, Timestamp::now()).await {
-                    tracing::warn!(%error, "old events are not dropped");
+/// Runs until told to stop; measured from the call on.
+pub(crate) fn run(
+    database: Database,
+    retention: Duration,
+    stop: CancellationToken,
+) -> impl Future<Output = ()> {
+    let measured = Measured::new("trim_event_log");
+    async move {
+        let ownership = Ownership::new(database.clone(), "analytics retention");
+        while let Some(owned) = ownership.acquire(&stop).await {
+            let trimming = async {
+                while owned.is_held() {
+                    if let Err(error) = measured.run(trim(&database, retention, Timestamp::now())).await {
+                        tracing::warn!(%error, "old events are not dropped");
+                    }
+                    tokio::time::sleep(INTERVAL).await;
                 }
-                tokio::time::sleep(INTERVAL).await;
+            };
+            // What was interrupted is taken up again by the next run.
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = trimming => {}
             }
-        };
-        // What was interrupted is taken up again by the next run.
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = trimming => {}
         }
     }
 }

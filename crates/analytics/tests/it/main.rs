@@ -6,4 +6,5 @@ mod log;
 mod numbers;
 mod operations;
 mod relay;
+mod spans;
 mod support;

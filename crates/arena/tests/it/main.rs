@@ -2,10 +2,23 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+mod budget;
 mod chaos;
+mod contract;
+mod cross_signal;
 mod drain;
+mod exposition;
+mod flush;
 mod health;
+mod how_to;
+mod log_hygiene;
 mod platform;
 mod prometheus;
+mod promises;
+mod scrape;
+mod span_tree;
+mod stage;
 mod start;
+mod traces;
 mod up;
+mod witness;

@@ -1,19 +1,32 @@
-//! Debian's Prometheus with our configuration: every service is scraped, and what it scrapes is sound.
+//! Debian's Prometheus with our configuration: every service is scraped, exemplars included, and what it scrapes is sound:
+//! in both formats, by parsers that are not ours.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::{Value, json};
 
 use crate::platform::{Platform, arena_up, free_address, free_addresses, until};
+use crate::scrape::{SERVICES, ask, get, http, parse, post};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
 /// A program of the Prometheus package: installed, or unpacked by `make setup`.
-fn program(name: &str) -> PathBuf {
+pub(crate) fn program(name: &str) -> PathBuf {
     let unpacked = root().join(".cache/deb/usr/bin").join(name);
     if unpacked.exists() { unpacked } else { name.into() }
+}
+
+/// Runs a program with a text as its input.
+pub(crate) fn feed(mut command: Command, text: &str) -> Output {
+    let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut child = child.unwrap_or_else(|error| panic!("{command:?}: {error}; run `make setup`"));
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
 }
 
 struct Prometheus(Child);
@@ -46,29 +59,44 @@ fn configuration(addresses: &[String], folder: &Path) -> PathBuf {
     folder.join("prometheus.yml")
 }
 
+/// A port that nobody listens at: spans are made and dropped, and their ids stand in exemplars all the same.
+fn traced_into_the_void(command: &mut Command) {
+    command
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{}", free_address()))
+        .env("OTEL_TRACES_SAMPLER", "always_on");
+}
+
 #[test]
-fn prometheus_scrapes_every_service_without_a_complaint() {
+fn prometheus_scrapes_every_service_with_exemplars_and_without_a_complaint() {
     let addresses = free_addresses();
     let mut command = arena_up(&addresses);
     command.arg("--ephemeral");
+    traced_into_the_void(&mut command);
     let _up = Platform::start(command);
     let folder = tempfile::tempdir().unwrap();
     let configuration = configuration(&addresses, folder.path());
     let checked = Command::new(program("promtool")).args(["check", "config"]).arg(&configuration).output();
     let checked = checked.expect("promtool: run `make setup`");
     assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+    let player = json!({"username": "exemplary", "email": "exemplary@example.com"});
+    post(&http(&addresses, "gateway"), "/api/players/register", &player);
+    for service in SERVICES {
+        get(&http(&addresses, service), "/no/such/path");
+        both_formats_are_sound(&http(&addresses, service), service);
+    }
 
-    let address = free_address();
+    let address = free_address().to_string();
     let log = folder.path().join("prometheus.log");
     let prometheus = Command::new(program("prometheus"))
         .arg(format!("--config.file={}", configuration.display()))
         .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
         .arg(format!("--web.listen-address={address}"))
+        .arg("--enable-feature=exemplar-storage")
         .stdout(Stdio::null())
         .stderr(fs::File::create(&log).unwrap())
         .spawn();
     let _prometheus = Prometheus(prometheus.expect("prometheus: run `make setup`"));
-    for service in ["gateway", "socket-gateway", "match", "analytics"] {
+    for service in SERVICES {
         let query = format!("up{{job=\"battlearena\",service=\"{service}\"}} == 1");
         until(&format!("{service} to be scraped"), || {
             let output = Command::new(program("promtool"))
@@ -77,9 +105,57 @@ fn prometheus_scrapes_every_service_without_a_complaint() {
                 .unwrap();
             String::from_utf8_lossy(&output.stdout).contains(service)
         });
+        let exemplars =
+            exemplars(&address, &format!("http_request_duration_seconds_bucket{{service=\"{service}\"}}"));
+        assert!(!exemplars.is_empty(), "{service} has no exemplars");
+        for trace in exemplars {
+            assert!(trace.len() == 32 && trace.bytes().all(|b| b.is_ascii_hexdigit()), "{service}: {trace}");
+        }
     }
     let log = fs::read_to_string(log).unwrap();
     let complaints: Vec<_> =
         log.lines().filter(|line| line.contains("level=warn") || line.contains("level=error")).collect();
     assert!(complaints.is_empty(), "{complaints:#?}");
+}
+
+/// The trace ids of the exemplars that Prometheus has stored.
+fn exemplars(address: &str, query: &str) -> Vec<String> {
+    let form = format!("query={}&start=0&end=4102444800", query.replace('=', "%3D").replace('"', "%22"));
+    let head = "POST /api/v1/query_exemplars HTTP/1.0\r\ncontent-type: application/x-www-form-urlencoded\r\n";
+    let answer = ask(address, head, &form).unwrap();
+    let answer: Value =
+        serde_json::from_str(&answer.body).unwrap_or_else(|error| panic!("{error}: {}", answer.body));
+    assert_eq!(answer["status"], "success", "{answer}");
+    let series = answer["data"].as_array().unwrap().iter();
+    let exemplars = series.flat_map(|series| series["exemplars"].as_array().unwrap());
+    exemplars.map(|exemplar| exemplar["labels"]["trace_id"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Who asks for OpenMetrics gets it, in a form that the reference parser takes; everybody else gets the plain text.
+fn both_formats_are_sound(address: &str, service: &str) {
+    let accepting = |accept: &str| ask(address, &format!("GET /metrics HTTP/1.1\r\n{accept}"), "").unwrap();
+    for accept in ["", "accept: */*\r\n", "accept: text/plain\r\n", "accept: text/html, text/plain;q=0.5\r\n"]
+    {
+        let plain = accepting(accept);
+        let content_type = "content-type: text/plain; version=0.0.4; charset=utf-8";
+        assert!(plain.head.lines().any(|line| line == content_type), "{service} {accept:?}: {}", plain.head);
+        assert!(!plain.body.contains("trace_id"), "{service}: exemplars in plain text");
+        parse(&plain.body);
+    }
+    let prometheus = "accept: application/openmetrics-text;version=1.0.0,\
+                      application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1\r\n";
+    let open = accepting(prometheus);
+    let content_type = "content-type: application/openmetrics-text; version=1.0.0; charset=utf-8";
+    assert!(open.head.lines().any(|line| line == content_type), "{service}: {}", open.head);
+    assert!(open.body.contains("# {trace_id=\""), "{service} has no exemplars");
+    let python = root().join(".cache/python/bin/python");
+    let program = "import sys; from prometheus_client.openmetrics.parser import text_string_to_metric_families as read; \
+                   print(sum(1 for _ in read(sys.stdin.read())))";
+    let mut parser = Command::new(python);
+    parser.args(["-c", program]);
+    let output = feed(parser, &open.body);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{service}: {errors}");
+    let families: usize = String::from_utf8_lossy(&output.stdout).trim().parse().unwrap();
+    assert!(families > 20, "{service}: {families} families");
 }

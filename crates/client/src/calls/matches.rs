@@ -106,7 +106,7 @@ pub fn crash_match(match_id: MatchId, error_message: &str) -> Call<CrashedMatch>
 /// Tells once that a match is still being played: `POST /api/matches/{match_id}/heartbeat`. The next one makes up for
 /// one that is lost. Conflict: it is not in progress.
 pub fn heartbeat(match_id: MatchId) -> Call<()> {
-    Call::post(format!("/api/matches/{match_id}/heartbeat"), &()).without_key().once()
+    Call::post("/api/matches/{match_id}/heartbeat", &()).with(match_id).without_key().once()
 }
 
 /// A match with its participants.
@@ -155,7 +155,7 @@ pub struct ParticipantDetails {
 
 /// Looks at a match: `GET /api/matches/{match_id}`. Not found: no such match.
 pub fn match_details(match_id: MatchId) -> Call<MatchDetails> {
-    Call::get(format!("/api/matches/{match_id}"))
+    Call::get("/api/matches/{match_id}").with(match_id)
 }
 
 /// A page of a player's matches.
@@ -167,5 +167,5 @@ pub struct Matches {
 
 /// Lists a player's matches: `GET /api/players/{player_id}/matches`.
 pub fn player_matches(player_id: PlayerId, page: Page) -> Call<Matches> {
-    Call::get(format!("/api/players/{player_id}/matches?{page}"))
+    Call::get("/api/players/{player_id}/matches").with(player_id).with_query(page)
 }

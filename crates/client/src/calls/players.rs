@@ -91,5 +91,5 @@ pub struct Player {
 
 /// Reads a profile: `GET /api/players/{player_id}`. Not found: no such player.
 pub fn player(player_id: PlayerId) -> Call<Player> {
-    Call::get(format!("/api/players/{player_id}"))
+    Call::get("/api/players/{player_id}").with(player_id)
 }

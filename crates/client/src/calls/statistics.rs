@@ -95,7 +95,7 @@ pub struct Place {
 
 /// Lists the 1 to 100 players with the most points: `GET /api/leaderboard`.
 pub fn leaderboard(limit: u32) -> Call<Leaderboard> {
-    Call::get(format!("/api/leaderboard?limit={limit}"))
+    Call::get("/api/leaderboard").with_query(format_args!("limit={limit}"))
 }
 
 /// A player's place on the leaderboard.
@@ -109,5 +109,5 @@ pub struct Rank {
 
 /// Tells a player's place: `GET /api/players/{player_id}/rank`.
 pub fn player_rank(player_id: PlayerId) -> Call<Rank> {
-    Call::get(format!("/api/players/{player_id}/rank"))
+    Call::get("/api/players/{player_id}/rank").with(player_id)
 }

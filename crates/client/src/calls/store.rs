@@ -69,5 +69,5 @@ pub struct Transaction {
 
 /// Lists a player's purchases: `GET /api/players/{player_id}/transactions`.
 pub fn player_transactions(player_id: PlayerId, page: Page) -> Call<Transactions> {
-    Call::get(format!("/api/players/{player_id}/transactions?{page}"))
+    Call::get("/api/players/{player_id}/transactions").with(player_id).with_query(page)
 }

@@ -13,16 +13,23 @@ use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
 use crate::error::{Error, Fault, Missed, Refusal};
+use crate::hooks::Hooks;
 use crate::retry::{Patience, Retry, Tried};
 
 /// A third of the silence after which the platform takes a match for crashed.
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(10);
+
+const START: &str = "battlearena.match.v1.MatchService/StartMatch";
+const HEARTBEAT: &str = "battlearena.match.v1.MatchService/Heartbeat";
+const COMPLETE: &str = "battlearena.match.v1.MatchService/CompleteMatch";
+const CRASH: &str = "battlearena.match.v1.MatchService/CrashMatch";
 
 /// A game server's access to the match service. Clones share the connection.
 #[derive(Debug, Clone)]
 pub struct GameServer {
     client: MatchServiceClient<Channel>,
     retry: Retry,
+    hooks: Hooks,
 }
 
 /// A match that was started by this server.
@@ -46,7 +53,13 @@ pub struct Outcome {
 impl GameServer {
     /// A game server that reports to the match service at `http://host:port` (gRPC). It connects with the first call.
     pub fn new(address: &Uri, retry: Retry) -> Self {
-        Self { client: super::matches(address), retry }
+        Self { client: super::matches(address), retry, hooks: Hooks::default() }
+    }
+
+    /// The same game server under other hooks.
+    #[must_use]
+    pub fn with_hooks(self, hooks: Hooks) -> Self {
+        Self { hooks, ..self }
     }
 
     /// Begins a match of 1 to 100 distinct players, who are taken as given, in a region of 1 to 20 characters.
@@ -66,7 +79,7 @@ impl GameServer {
             idempotency_key: new_key(),
         };
         let started = self
-            .until_answered(&request, async |mut client, request| client.start_match(request).await)
+            .until_answered(START, &request, async |mut client, request| client.start_match(request).await)
             .await?;
         started.r#match.map(|Match { match_id, .. }| StartedMatch { match_id: MatchId(match_id) }).ok_or_else(
             || Error::Unreadable {
@@ -84,7 +97,7 @@ impl GameServer {
     pub async fn heartbeat(&self, match_id: MatchId) -> Result<(), Error> {
         let request = HeartbeatRequest { match_id: match_id.get() };
         let beat = async |mut client: MatchServiceClient<Channel>, request| client.heartbeat(request).await;
-        self.tried(Patience::Once, &request, beat).await.map(|_empty| ())
+        self.tried(HEARTBEAT, Patience::Once, &request, beat).await.map(|_empty| ())
     }
 
     /// Sends a heartbeat every ten seconds, and returns only when the match is over, with what the platform says. Drop
@@ -116,7 +129,7 @@ impl GameServer {
         };
         let complete =
             async |mut client: MatchServiceClient<Channel>, request| client.complete_match(request).await;
-        self.until_answered(&request, complete).await.map(|_match| ())
+        self.until_answered(COMPLETE, &request, complete).await.map(|_match| ())
     }
 
     /// Ends a match without a result, and says why in 1 to 500 characters.
@@ -131,28 +144,32 @@ impl GameServer {
         };
         let crash =
             async |mut client: MatchServiceClient<Channel>, request| client.crash_match(request).await;
-        self.until_answered(&request, crash).await.map(|_match| ())
+        self.until_answered(CRASH, &request, crash).await.map(|_match| ())
     }
 
     async fn until_answered<M: Clone, A>(
         &self,
+        method: &'static str,
         message: &M,
         call: impl AsyncFn(MatchServiceClient<Channel>, Request<M>) -> Result<Response<A>, Status>,
     ) -> Result<A, Error> {
-        self.tried(Patience::UntilAnswered, message, call).await
+        self.tried(method, Patience::UntilAnswered, message, call).await
     }
 
     async fn tried<M: Clone, A>(
         &self,
+        method: &'static str,
         patience: Patience,
         message: &M,
         call: impl AsyncFn(MatchServiceClient<Channel>, Request<M>) -> Result<Response<A>, Status>,
     ) -> Result<A, Error> {
+        let traceparent = self.hooks.metadata();
         let attempt = async || {
             let mut request = Request::new(message.clone());
             // The service stops working on it when nobody waits for it any more.
             request.set_timeout(self.retry.attempt);
-            match call(self.client.clone(), request).await {
+            let call = |request| call(self.client.clone(), request);
+            match self.hooks.attempt(method, traceparent.as_ref(), request, call).await {
                 Ok(answer) => Ok(Ok(answer.into_inner())),
                 Err(status) => settle(status.into()).map(Err),
             }
@@ -160,7 +177,7 @@ impl GameServer {
         let Tried { result, lost, retries: _ } = self.retry.until_answered(patience, attempt).await;
         match result {
             Ok(answered) => answered.map_err(Error::Refused),
-            Err(fault) => Err(Error::Unanswered { fault, lost }),
+            Err(Missed { fault, .. }) => Err(Error::Unanswered { fault, lost }),
         }
     }
 }
@@ -169,7 +186,7 @@ impl GameServer {
 fn settle(failure: Failure) -> Result<Refusal, Missed> {
     match failure.kind() {
         kind if kind.is_ours() || kind == ErrorKind::Throttled => {
-            Err(Missed { fault: Fault::NotNow(kind), wait: failure.retry_after() })
+            Err(Missed { wait: failure.retry_after(), ..Fault::NotNow(kind).into() })
         }
         _ => Ok(failure.into()),
     }

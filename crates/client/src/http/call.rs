@@ -2,6 +2,7 @@
 //! call can be held, changed and sent again.
 
 use std::borrow::Cow;
+use std::fmt::{self, Display};
 use std::marker::PhantomData;
 
 use bytes::Bytes;
@@ -15,6 +16,7 @@ use crate::retry::Patience;
 #[must_use = "a call does nothing until it is sent"]
 pub struct Call<A> {
     pub(super) method: Method,
+    pub(super) route: &'static str,
     pub(super) path: Cow<'static, str>,
     pub(super) idempotency_key: Option<String>,
     pub(super) body: Bytes,
@@ -23,11 +25,12 @@ pub struct Call<A> {
 }
 
 impl<A> Call<A> {
-    /// A question, which is asked until it is answered.
-    pub fn get(path: impl Into<Cow<'static, str>>) -> Self {
+    /// A question to a route, which is asked until it is answered.
+    pub fn get(route: &'static str) -> Self {
         Self {
             method: Method::GET,
-            path: path.into(),
+            route,
+            path: Cow::Borrowed(route),
             idempotency_key: None,
             body: Bytes::new(),
             patience: Patience::UntilAnswered,
@@ -35,13 +38,28 @@ impl<A> Call<A> {
         }
     }
 
-    /// A change with a random idempotency key of its own, which is sent until it is answered: however often it arrives,
-    /// it is made once.
-    pub fn post(path: impl Into<Cow<'static, str>>, body: &impl Serialize) -> Self {
+    /// A change by a route, with a random idempotency key of its own, which is sent until it is answered: however often it
+    /// arrives, it is made once.
+    pub fn post(route: &'static str, body: &impl Serialize) -> Self {
         // What the requests of this crate are made of, numbers and text, can always be written.
         let body = serde_json::to_vec(body).unwrap_or_default().into();
         let key = format!("{:032x}", rand::random::<u128>());
-        Self { method: Method::POST, idempotency_key: Some(key), body, ..Self::get(path) }
+        Self { method: Method::POST, idempotency_key: Some(key), body, ..Self::get(route) }
+    }
+
+    /// The same call with a value for the first `{…}` of the route that has none, encoded as one segment of a path.
+    pub fn with(mut self, value: impl Display) -> Self {
+        if let (Some(begin), Some(end)) = (self.path.find('{'), self.path.find('}')) {
+            let segment = Segment(&value.to_string()).to_string();
+            self.path.to_mut().replace_range(begin..=end, &segment);
+        }
+        self
+    }
+
+    /// The same call with a query, which is encoded already.
+    pub fn with_query(mut self, query: impl Display) -> Self {
+        self.path = format!("{}?{query}", self.path).into();
+        self
     }
 
     /// The same call, sent once: whatever comes of it stands.
@@ -73,5 +91,36 @@ impl<A> Call<A> {
     /// The body, as it is sent.
     pub fn body(&self) -> &[u8] {
         &self.body
+    }
+}
+
+/// Text as one segment of a path: everything but RFC 3986's unreserved characters is percent-encoded.
+struct Segment<'a>(&'a str);
+
+impl Display for Segment<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.bytes().try_for_each(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                write!(f, "{}", byte as char)
+            }
+            other => write!(f, "%{other:02X}"),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_stays_within_its_segment() {
+        assert_eq!(Segment("lobby-1_a.b~").to_string(), "lobby-1_a.b~");
+        assert_eq!(Segment("a/b?c é{}").to_string(), "a%2Fb%3Fc%20%C3%A9%7B%7D");
+    }
+
+    #[test]
+    fn a_route_is_filled_from_the_left() {
+        let call = Call::<()>::get("/a/{one}/b/{two}").with("{x}").with(7).with("nowhere").with_query("c=d");
+        assert_eq!((call.route, &*call.path), ("/a/{one}/b/{two}", "/a/%7Bx%7D/b/7?c=d"));
     }
 }

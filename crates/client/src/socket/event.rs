@@ -141,6 +141,8 @@ pub struct Message {
     pub client_id: String,
     /// When it was stored (UTC).
     pub timestamp: Timestamp,
+    /// The trace that it belongs to, as W3C's `traceparent`; none when that is not sampled, and in history.
+    pub traceparent: Option<String>,
 }
 
 /// A message of ours is stored for good.
@@ -169,6 +171,8 @@ pub struct FeedEvent {
     pub timestamp: Timestamp,
     /// The rest, by kind.
     pub data: Value,
+    /// The trace that it belongs to, as W3C's `traceparent`; none when that is not sampled.
+    pub traceparent: Option<String>,
 }
 
 /// What was said in a room.

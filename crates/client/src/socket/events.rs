@@ -15,7 +15,7 @@ use super::SocketSettings;
 use super::event::{Channel, Disconnect, Event, Position};
 use super::frames::{Incoming, Outgoing, Welcome};
 use super::pace::Pace;
-use super::session::{Command, Session};
+use super::session::{Given, Session};
 use super::wire::{NotOpen, Wire};
 use crate::retry::Backoff;
 
@@ -36,7 +36,7 @@ const AFTER_FLOOD: Duration = Duration::from_secs(5);
 #[must_use = "a socket does nothing unless its events are read"]
 pub struct Events {
     settings: Arc<SocketSettings>,
-    commands: Receiver<Command>,
+    commands: Receiver<Given>,
     closing: CancellationToken,
     session: Session,
     link: Link,
@@ -60,9 +60,7 @@ impl Attempt {
     fn at(begin: Instant, settings: Arc<SocketSettings>) -> Self {
         Self(Box::pin(async move {
             sleep_until(begin).await;
-            let SocketSettings { url, player_id, username, connect_timeout } = &*settings;
-            let open = Wire::open(url, *player_id, username);
-            timeout(*connect_timeout, open).await.unwrap_or(Err(NotOpen::NotNow))
+            timeout(settings.connect_timeout, Wire::open(&settings)).await.unwrap_or(Err(NotOpen::NotNow))
         }))
     }
 }
@@ -97,7 +95,7 @@ enum Step {
 impl Events {
     pub(super) fn new(
         settings: SocketSettings,
-        commands: Receiver<Command>,
+        commands: Receiver<Given>,
         closing: CancellationToken,
     ) -> Self {
         let settings = Arc::new(settings);
@@ -179,8 +177,8 @@ impl Events {
                 }
                 return;
             }
-            Some(command) = self.commands.recv(), if room => {
-                self.session.take(command);
+            Some(given) = self.commands.recv(), if room => {
+                self.session.take(given);
                 return;
             }
             received = live.wire.receive() => live.judge(received.and_then(Result::ok)),
@@ -224,11 +222,11 @@ impl Live {
             if may > now {
                 return Some(may.min(silence));
             }
-            let Some(text) = session.next_frame(now) else {
+            let Some(frame) = session.next_frame(now) else {
                 return Some(session.wake_at().map_or(silence, |at| at.min(silence)));
             };
             self.pace.spend();
-            self.wire.send(text).ok()?;
+            self.wire.send(frame).ok()?;
         }
     }
 
@@ -258,7 +256,7 @@ impl Live {
         }
         if !self.asked && silent >= self.heartbeat.mul_f64(SILENCE.0) {
             self.asked = true;
-            if self.wire.send(Outgoing::Ping.text()).is_err() {
+            if self.wire.send(Outgoing::Ping.frame(None)).is_err() {
                 return Step::Lost(Disconnect::Broken);
             }
         }

@@ -8,6 +8,14 @@ use super::event::{Acknowledged, FeedEvent, History, Message, Position, Presence
 /// The version that this client speaks.
 pub(super) const PROTOCOL: u32 = 1;
 
+/// A frame on its way out.
+#[derive(Debug)]
+pub(super) struct Frame {
+    /// Its `type`.
+    pub(super) kind: &'static str,
+    pub(super) text: String,
+}
+
 /// What a client sends.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -53,10 +61,32 @@ pub(super) enum Outgoing<'a> {
 }
 
 impl Outgoing<'_> {
-    /// The text of the frame.
-    pub(super) fn text(&self) -> String {
+    /// The frame, in the trace that the command belongs to.
+    pub(super) fn frame(&self, traceparent: Option<&str>) -> Frame {
+        #[derive(Serialize)]
+        struct Envelope<'a> {
+            #[serde(flatten)]
+            command: &'a Outgoing<'a>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            traceparent: Option<&'a str>,
+        }
         // Structs of numbers and text can always be written.
-        serde_json::to_string(self).unwrap_or_default()
+        let text = serde_json::to_string(&Envelope { command: self, traceparent }).unwrap_or_default();
+        Frame { kind: self.kind(), text }
+    }
+
+    /// The `type`, as serde writes it.
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Hello { .. } => "hello",
+            Self::Join { .. } => "join",
+            Self::Subscribe { .. } => "subscribe",
+            Self::Unsubscribe { .. } => "unsubscribe",
+            Self::Message { .. } => "message",
+            Self::History { .. } => "history",
+            Self::Presence { .. } => "presence",
+            Self::Ping => "ping",
+        }
     }
 }
 
@@ -143,12 +173,15 @@ mod tests {
     fn frames_are_written_as_the_protocol_has_them() {
         let position = Position { epoch: "5d41".into(), offset: 42 };
         let join = Outgoing::Join { id: "3".into(), room: "general", position: Some(&position) };
-        assert_eq!(join.text(), r#"{"type":"join","id":"3","room":"general","epoch":"5d41","offset":42}"#);
+        assert_eq!(
+            join.frame(None).text,
+            r#"{"type":"join","id":"3","room":"general","epoch":"5d41","offset":42}"#
+        );
         let subscribe = Outgoing::Subscribe { id: "1".into(), channel: "feed".into(), position: None };
-        assert_eq!(subscribe.text(), r#"{"type":"subscribe","id":"1","channel":"feed"}"#);
+        assert_eq!(subscribe.frame(None).text, r#"{"type":"subscribe","id":"1","channel":"feed"}"#);
         let hello = Outgoing::Hello { protocol: 1, player_id: PlayerId(7), username: "ada" };
-        assert_eq!(hello.text(), r#"{"type":"hello","protocol":1,"player_id":7,"username":"ada"}"#);
-        assert_eq!(Outgoing::Ping.text(), r#"{"type":"ping"}"#);
+        assert_eq!(hello.frame(None).text, r#"{"type":"hello","protocol":1,"player_id":7,"username":"ada"}"#);
+        assert_eq!(Outgoing::Ping.frame(None).text, r#"{"type":"ping"}"#);
     }
 
     #[test]

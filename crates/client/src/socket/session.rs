@@ -8,10 +8,17 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::event::{Channel, Entered, Event, Position, Recovery, Refused};
-use super::frames::{Answer, Incoming, Outgoing, Problem};
+use super::frames::{Answer, Frame, Incoming, Outgoing, Problem};
 
 /// How long to leave the server alone that said "not now", at most.
 pub(super) const NOT_NOW: Duration = Duration::from_millis(400);
+
+/// A command, and the trace in which it was given.
+#[derive(Debug)]
+pub(super) struct Given {
+    pub(super) command: Command,
+    pub(super) traceparent: Option<String>,
+}
 
 /// What a program asks of a socket.
 #[derive(Debug)]
@@ -53,12 +60,15 @@ struct Subscription {
     /// Whether publications come on this connection.
     live: bool,
     stage: Stage,
+    /// Of the command, until it is answered. To enter again after a reconnect belongs to nobody's trace.
+    traceparent: Option<String>,
 }
 
 #[derive(Debug)]
 struct Pending {
     request: Request,
     stage: Stage,
+    traceparent: Option<String>,
 }
 
 /// The state of a socket.
@@ -68,7 +78,7 @@ pub(super) struct Session {
     channels: BTreeMap<Channel, Subscription>,
     pending: BTreeMap<u64, Pending>,
     /// Frames that mean something to this connection only.
-    farewells: VecDeque<String>,
+    farewells: VecDeque<Frame>,
     /// What is to be told.
     pub(super) events: VecDeque<Event>,
 }
@@ -85,37 +95,41 @@ impl Session {
     }
 
     /// Takes a command over.
-    pub(super) fn take(&mut self, command: Command) {
+    pub(super) fn take(&mut self, given: Given) {
+        let Given { command, traceparent } = given;
         match command {
-            Command::Enter { channel, join, from } => self.enter(channel, join, from),
-            Command::Leave(channel) => self.leave(&channel),
+            Command::Enter { channel, join, from } => {
+                let stage = Stage::Due(None);
+                let new = Subscription { join, position: from, live: false, stage, traceparent };
+                self.enter(channel, new);
+            }
+            Command::Leave(channel) => self.leave(&channel, traceparent.as_deref()),
             Command::Ask(request) => {
                 let id = self.new_id();
-                self.pending.insert(id, Pending { request, stage: Stage::Due(None) });
+                self.pending.insert(id, Pending { request, stage: Stage::Due(None), traceparent });
             }
         }
     }
 
-    fn enter(&mut self, channel: Channel, join: bool, from: Option<Position>) {
+    fn enter(&mut self, channel: Channel, new: Subscription) {
         match self.channels.get_mut(&channel) {
             None => {
-                let stage = Stage::Due(None);
-                self.channels.insert(channel, Subscription { join, position: from, live: false, stage });
+                self.channels.insert(channel, new);
             }
             // Who listens already and joins now goes on listening.
-            Some(here) if join && !here.join => {
-                here.join = true;
-                here.stage = Stage::Due(None);
+            Some(here) if new.join && !here.join => {
+                (here.join, here.stage, here.traceparent) = (true, new.stage, new.traceparent);
             }
             Some(_already) => {}
         }
     }
 
-    fn leave(&mut self, channel: &Channel) {
+    fn leave(&mut self, channel: &Channel, traceparent: Option<&str>) {
         let Some(Subscription { live, stage, .. }) = self.channels.remove(channel) else { return };
         if live || matches!(stage, Stage::Sent(_)) {
             // A room that was joined is left by it, too.
-            self.farewells.push_back(Outgoing::Unsubscribe { channel: channel.to_string() }.text());
+            let farewell = Outgoing::Unsubscribe { channel: channel.to_string() };
+            self.farewells.push_back(farewell.frame(traceparent));
         }
     }
 
@@ -132,16 +146,16 @@ impl Session {
 
     /// The next frame to send: farewells, then channels, then commands in the order in which they were given. A message
     /// waits until its room is joined.
-    pub(super) fn next_frame(&mut self, now: Instant) -> Option<String> {
-        if let Some(text) = self.farewells.pop_front() {
-            return Some(text);
+    pub(super) fn next_frame(&mut self, now: Instant) -> Option<Frame> {
+        if let Some(frame) = self.farewells.pop_front() {
+            return Some(frame);
         }
         let id = self.new_id();
         if let Some((channel, due)) = self.channels.iter_mut().find(|(_, one)| one.stage.is_due(now)) {
             due.stage = Stage::Sent(id);
             // Who is live needs no position: offsets simply go on.
             let position = due.position.as_ref().filter(|_| !due.live);
-            return Some(enter_frame(channel, due.join, id, position));
+            return Some(enter_command(channel, due.join, id, position).frame(due.traceparent.as_deref()));
         }
         let mut homeless = Vec::new();
         let mut found = None;
@@ -157,7 +171,7 @@ impl Session {
                 }
             }
             pending.stage = Stage::Sent(id);
-            found = Some(request_frame(&pending.request, id));
+            found = Some(request_command(&pending.request, id).frame(pending.traceparent.as_deref()));
             break;
         }
         for id in homeless {
@@ -226,7 +240,7 @@ impl Session {
                 Recovery::Began
             }
         };
-        (here.live, here.stage) = (true, Stage::Done);
+        (here.live, here.stage, here.traceparent) = (true, Stage::Done, None);
         let channel = channel.clone();
         self.events.push_back(Event::Entered(Entered { channel, recovery, position, players: count }));
     }
@@ -293,7 +307,12 @@ fn number(id: Option<&str>) -> Option<u64> {
     id?.parse().ok()
 }
 
-fn enter_frame(channel: &Channel, join: bool, id: u64, position: Option<&Position>) -> String {
+fn enter_command<'a>(
+    channel: &'a Channel,
+    join: bool,
+    id: u64,
+    position: Option<&'a Position>,
+) -> Outgoing<'a> {
     let id = id.to_string();
     match channel {
         Channel::Room(room) if join => Outgoing::Join { id, room, position },
@@ -301,10 +320,9 @@ fn enter_frame(channel: &Channel, join: bool, id: u64, position: Option<&Positio
             Outgoing::Subscribe { id, channel: channel.to_string(), position }
         }
     }
-    .text()
 }
 
-fn request_frame(request: &Request, id: u64) -> String {
+fn request_command(request: &Request, id: u64) -> Outgoing<'_> {
     let id = id.to_string();
     match request {
         Request::Say { room, client_id, text } => Outgoing::Message { id, room, client_id, text },
@@ -313,5 +331,4 @@ fn request_frame(request: &Request, id: u64) -> String {
         }
         Request::Presence { room } => Outgoing::Presence { id, room },
     }
-    .text()
 }

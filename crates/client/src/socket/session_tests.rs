@@ -4,18 +4,28 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::event::{Channel, Entered, Event, Position, Recovery};
-use super::session::{Command, NOT_NOW, Request, Session};
+use super::session::{Command, Given, NOT_NOW, Request, Session};
 
-fn join(room: &str) -> Command {
-    Command::Enter { channel: Channel::room(room), join: true, from: None }
+const TRACEPARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+fn given(command: Command) -> Given {
+    Given { command, traceparent: None }
 }
 
-fn say(client_id: &str) -> Command {
-    Command::Ask(Request::Say { room: "r".into(), client_id: client_id.into(), text: "hi".into() })
+fn join(room: &str) -> Given {
+    given(Command::Enter { channel: Channel::room(room), join: true, from: None })
+}
+
+fn say(client_id: &str) -> Given {
+    given(Command::Ask(Request::Say { room: "r".into(), client_id: client_id.into(), text: "hi".into() }))
+}
+
+fn traced(given: Given) -> Given {
+    Given { traceparent: Some(TRACEPARENT.to_owned()), ..given }
 }
 
 fn next(session: &mut Session) -> Option<Value> {
-    session.next_frame(Instant::now()).map(|text| serde_json::from_str(&text).unwrap())
+    session.next_frame(Instant::now()).map(|frame| serde_json::from_str(&frame.text).unwrap())
 }
 
 fn receive(session: &mut Session, frame: Value) -> Vec<Event> {
@@ -118,7 +128,7 @@ fn not_now_is_no_refusal() {
     assert_eq!((next(&mut session), session.unanswered()), (None, 1));
     let wake = session.wake_at().unwrap();
     assert!(wake <= Instant::now() + NOT_NOW);
-    let again: Value = serde_json::from_str(&session.next_frame(wake).unwrap()).unwrap();
+    let again: Value = serde_json::from_str(&session.next_frame(wake).unwrap().text).unwrap();
     assert_eq!(again, sent);
     let events = receive(&mut session, error("invalid"));
     assert!(matches!(&events[..], [Event::Refused(refused)] if refused.client_id.as_deref() == Some("a")));
@@ -137,7 +147,7 @@ fn a_room_that_was_not_joined_takes_no_messages() {
 #[test]
 fn who_listens_may_join_without_missing_anything() {
     let mut session = Session::default();
-    session.take(Command::Enter { channel: Channel::room("r"), join: false, from: Some(position(5)) });
+    session.take(given(Command::Enter { channel: Channel::room("r"), join: false, from: Some(position(5)) }));
     let listen = next(&mut session).unwrap();
     assert_eq!((&listen["type"], &listen["offset"]), (&json!("subscribe"), &json!(5)));
     let mut answer = joined(&listen["id"], 6, Some(true));
@@ -155,7 +165,7 @@ fn who_listens_may_join_without_missing_anything() {
 #[test]
 fn who_leaves_hears_nothing_more_and_may_come_back() {
     let mut session = in_a_room();
-    session.take(Command::Leave(Channel::room("r")));
+    session.take(given(Command::Leave(Channel::room("r"))));
     assert!(receive(&mut session, message(11)).is_empty());
     session.take(join("r"));
     let (left, back) = (next(&mut session).unwrap(), next(&mut session).unwrap());
@@ -176,4 +186,41 @@ fn a_refused_channel_is_given_up() {
     assert!(matches!(&receive(&mut session, error)[..], [Event::Refused(_)]));
     session.disconnected();
     assert_eq!(next(&mut session), None);
+}
+
+#[test]
+fn a_command_belongs_to_the_trace_in_which_it_was_given_however_often_it_is_sent() {
+    let mut session = Session::default();
+    session.take(traced(join("r")));
+    session.take(traced(say("a")));
+    let frame = next(&mut session).unwrap();
+    assert_eq!((&frame["type"], &frame["traceparent"]), (&json!("join"), &json!(TRACEPARENT)));
+    session.disconnected();
+    let again = next(&mut session).unwrap();
+    assert_eq!(again["traceparent"], json!(TRACEPARENT), "it has no answer yet");
+    receive(&mut session, joined(&again["id"], 10, None));
+    let said = next(&mut session).unwrap();
+    session.disconnected();
+    let recovery = next(&mut session).unwrap();
+    assert_eq!((&recovery["type"], recovery.get("traceparent")), (&json!("join"), None), "nobody's trace");
+    receive(&mut session, joined(&recovery["id"], 10, Some(true)));
+    assert_eq!((next(&mut session).unwrap(), &said["traceparent"]), (said.clone(), &json!(TRACEPARENT)));
+    session.take(traced(given(Command::Leave(Channel::room("r")))));
+    assert_eq!(next(&mut session).unwrap()["traceparent"], json!(TRACEPARENT));
+}
+
+#[test]
+fn what_comes_tells_its_trace() {
+    let mut session = in_a_room();
+    let mut frame = message(11);
+    frame["traceparent"] = json!(TRACEPARENT);
+    let events = [receive(&mut session, frame), receive(&mut session, message(12))].concat();
+    let traces: Vec<_> = events
+        .iter()
+        .map(|event| match event {
+            Event::Message(message) => message.traceparent.as_deref(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(traces, [Some(TRACEPARENT), None]);
 }

@@ -6,14 +6,16 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use battlearena_proto::PlayerId;
 use futures::{Sink as _, SinkExt as _, Stream as _};
+use http::Uri;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 
-use super::frames::{Incoming, Outgoing, PROTOCOL, Problem, Welcome};
+use super::SocketSettings;
+use super::frames::{Frame, Incoming, Outgoing, PROTOCOL, Problem, Welcome};
+use crate::hooks::{Hooks, Sent};
 
 /// Small, because a load generator has thousands of connections.
 const BUFFER_BYTES: usize = 4096;
@@ -22,12 +24,15 @@ const LARGEST_FRAME_BYTES: usize = 4 << 20;
 /// How long a close frame may take to leave.
 const FAREWELL: Duration = Duration::from_secs(1);
 
+type Stream = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
 /// A connection that said hello and was welcomed.
 #[derive(Debug)]
 pub(super) struct Wire {
-    stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    stream: Stream,
     /// Whether something waits to be written out.
     unflushed: bool,
+    hooks: Hooks,
 }
 
 /// Why there is no connection.
@@ -41,21 +46,12 @@ pub(super) enum NotOpen {
 
 impl Wire {
     /// Connects, says hello and waits for the welcome.
-    pub(super) async fn open(
-        url: &str,
-        player_id: PlayerId,
-        username: &str,
-    ) -> Result<(Self, Welcome), NotOpen> {
-        let config = WebSocketConfig::default()
-            .read_buffer_size(BUFFER_BYTES)
-            .write_buffer_size(BUFFER_BYTES)
-            .max_message_size(Some(LARGEST_FRAME_BYTES))
-            .max_frame_size(Some(LARGEST_FRAME_BYTES));
-        let connected = connect_async_with_config(url, Some(config), true).await;
-        let (stream, _response) = connected.map_err(|error| not_open(&error))?;
-        let mut wire = Self { stream, unflushed: false };
-        let hello = Outgoing::Hello { protocol: PROTOCOL, player_id, username };
-        wire.send(hello.text()).map_err(|_broken| NotOpen::NotNow)?;
+    pub(super) async fn open(settings: &SocketSettings) -> Result<(Self, Welcome), NotOpen> {
+        let SocketSettings { url, player_id, username, connect_timeout: _, hooks } = settings;
+        let mut wire =
+            Self { stream: shake_hands(url, hooks).await?, unflushed: false, hooks: hooks.clone() };
+        let hello = Outgoing::Hello { protocol: PROTOCOL, player_id: *player_id, username };
+        wire.send(hello.frame(None)).map_err(|_broken| NotOpen::NotNow)?;
         let welcome = wire.welcome().await?;
         Ok((wire, welcome))
     }
@@ -78,10 +74,13 @@ impl Wire {
     }
 
     /// Takes a frame over; it leaves with the next [`Wire::receive`].
-    pub(super) fn send(&mut self, text: String) -> Result<(), Error> {
+    pub(super) fn send(&mut self, frame: Frame) -> Result<(), Error> {
+        let Frame { kind, text } = frame;
         self.unflushed = true;
         // The library takes a frame whether it is ready or not.
-        Pin::new(&mut self.stream).start_send(Message::text(text))
+        Pin::new(&mut self.stream).start_send(Message::text(text))?;
+        self.hooks.tell(Sent::Command { kind });
+        Ok(())
     }
 
     /// Writes out what waits, and returns the next frame; none when the connection has ended.
@@ -103,6 +102,30 @@ impl Wire {
     pub(super) async fn close(mut self) {
         // A connection that does not take the frame any more is closed by dropping it.
         let _ = tokio::time::timeout(FAREWELL, self.stream.send(Message::Close(None))).await;
+    }
+}
+
+/// Asks for the upgrade, which the observer is told of, however it ends.
+async fn shake_hands(url: &str, hooks: &Hooks) -> Result<Stream, NotOpen> {
+    let config = WebSocketConfig::default()
+        .read_buffer_size(BUFFER_BYTES)
+        .write_buffer_size(BUFFER_BYTES)
+        .max_message_size(Some(LARGEST_FRAME_BYTES))
+        .max_frame_size(Some(LARGEST_FRAME_BYTES));
+    let uri = url.parse::<Uri>().map_err(|error| NotOpen::Rejected(error.to_string()))?;
+    let sent = |status| Sent::Request { method: "GET", route: uri.path(), status };
+    let mut watch = hooks.watch(sent(None));
+    match connect_async_with_config(&uri, Some(config), true).await {
+        Ok((stream, response)) => {
+            watch.became(sent(Some(response.status().as_u16())));
+            Ok(stream)
+        }
+        Err(error) => {
+            if let Error::Http(response) = &error {
+                watch.became(sent(Some(response.status().as_u16())));
+            }
+            Err(not_open(&error))
+        }
     }
 }
 

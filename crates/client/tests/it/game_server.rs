@@ -44,6 +44,7 @@ async fn a_match_is_started_kept_alive_and_ended_once() {
         (counts.1 + counts.2 == 2).then_some(counts)
     });
     assert_eq!(ended.await, (2, 1, 1));
+    platform.was_counted_alike();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -46,6 +46,7 @@ async fn players_come_and_buy() {
         metadata: Some(&metadata),
     };
     assert!(gateway.send(calls::record_event(&event)).await.unwrap().event_id > 0);
+    platform.was_counted_alike();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -86,6 +87,7 @@ async fn a_match_is_played() {
         (stats.crashed_today == 1).then_some((stats.total_matches, stats.in_progress))
     };
     assert_eq!(eventually(counted).await, (2, 0));
+    platform.was_counted_alike();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -108,4 +110,5 @@ async fn refusals_say_what_is_wrong() {
     assert_eq!(refused(error).0, ErrorKind::Conflict);
     let error = gateway.send(calls::heartbeat(MatchId(99))).await.unwrap_err();
     assert_eq!(refused(error).0, ErrorKind::NotFound);
+    platform.was_counted_alike();
 }

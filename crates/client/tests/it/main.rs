@@ -4,6 +4,7 @@
 
 mod game_server;
 mod gateway;
+mod hooks;
 mod misbehaving;
 mod platform;
 #[expect(dead_code, reason = "its main is for people")]

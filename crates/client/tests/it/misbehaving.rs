@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use battlearena_client::{Gateway, Retry};
+use battlearena_client::{Gateway, Hooks, Retry};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
@@ -26,8 +26,14 @@ pub(crate) enum Deed {
     Answer(u16, Option<u64>, &'static str),
 }
 
-/// What was sent: path, key and body.
-pub(crate) type Sent = (String, Option<String>, Bytes);
+/// What was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sent {
+    pub(crate) path: String,
+    pub(crate) key: Option<String>,
+    pub(crate) traceparent: Option<String>,
+    pub(crate) body: Bytes,
+}
 
 /// The running server; it ends with the value.
 pub(crate) struct Misbehaving {
@@ -70,6 +76,16 @@ impl Misbehaving {
         Gateway::new(&self.address.parse().unwrap(), retry).unwrap()
     }
 
+    /// The same client under hooks.
+    pub(crate) fn client_under(&self, hooks: Hooks) -> Gateway {
+        self.client().with_hooks(hooks)
+    }
+
+    /// Where it is for those who want a socket.
+    pub(crate) fn socket_url(&self) -> String {
+        format!("{}/ws", self.address.replace("http", "ws"))
+    }
+
     pub(crate) fn sent(&self) -> Vec<Sent> {
         self.sent.lock().unwrap().clone()
     }
@@ -82,8 +98,9 @@ async fn handle(
 ) -> Result<Response<Full<Bytes>>, Dropped> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(|_| Dropped)?.to_bytes();
-    let key = head.headers.get("idempotency-key").map(|key| key.to_str().unwrap().to_owned());
-    log.lock().unwrap().push((head.uri.path().to_owned(), key, body));
+    let header = |name| head.headers.get(name).map(|value| value.to_str().unwrap().to_owned());
+    let (key, traceparent) = (header("idempotency-key"), header("traceparent"));
+    log.lock().unwrap().push(Sent { path: head.uri.path().to_owned(), key, traceparent, body });
     let deed = script.lock().unwrap().pop_front().unwrap_or(Deed::Hang);
     match deed {
         Deed::Drop => Err(Dropped),

@@ -1,13 +1,15 @@
 //! A platform for one test: its own database, and services in this process on free ports.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use battlearena_client::grpc::GameServer;
-use battlearena_client::{Gateway, Retry};
+use battlearena_client::{Gateway, Hooks, Retry};
 use battlearena_runtime::{CancellationToken, Tasks};
 use battlearena_storage::testing::TestDatabase;
 use clap::{Args, Parser};
 
+use crate::hooks::Seen;
 use crate::play_match::Addresses;
 
 #[derive(Parser)]
@@ -34,6 +36,7 @@ pub(crate) struct Platform {
     pub(crate) game_server: GameServer,
     pub(crate) analytics: http::Uri,
     pub(crate) addresses: Addresses,
+    seen: Arc<Seen>,
     _tasks: Tasks,
     stop: CancellationToken,
 }
@@ -88,13 +91,45 @@ impl Platform {
         let token = stop.clone();
         tasks.spawn("gateway", async move { app.run(token).await.unwrap() });
 
+        let seen = Arc::<Seen>::default();
+        let hooks = Hooks::default().with_observer(seen.clone());
+        let client = Gateway::new(&gateway.parse().unwrap(), Retry::default()).unwrap();
+        let game_server = GameServer::new(&matches.parse().unwrap(), Retry::default());
         Self {
-            gateway: Gateway::new(&gateway.parse().unwrap(), Retry::default()).unwrap(),
-            game_server: GameServer::new(&matches.parse().unwrap(), Retry::default()),
+            gateway: client.with_hooks(hooks.clone()),
+            game_server: game_server.with_hooks(hooks),
             analytics: analytics.parse().unwrap(),
             addresses: Addresses { gateway, matches, sockets },
+            seen,
             _tasks: tasks,
             stop,
+        }
+    }
+
+    /// Holds that the services count under the same names what this client counts: routes, methods, statuses, codes.
+    pub(crate) fn was_counted_alike(&self) {
+        let scrape = battlearena_telemetry::render(battlearena_telemetry::Format::Text);
+        let series: Vec<_> = scrape.lines().filter(|line| line.contains("_total{")).collect();
+        let seen = self.seen.all();
+        assert!(!seen.is_empty());
+        for words in seen.iter().filter(|words| !words.contains("/health")) {
+            let labels = match words.split(' ').collect::<Vec<_>>()[..] {
+                [method, route, status] => {
+                    format!(
+                        r#"http_requests_total{{method="{method}",endpoint="{route}",status="{status}"}}"#
+                    )
+                }
+                [method, code] => {
+                    let (service, method) = method.split_once('/').unwrap();
+                    let code = if code == "Some(Ok)" { "OK" } else { &code["Some(".len()..code.len() - 1] };
+                    let labels =
+                        format!(r#"grpc_service="{service}",grpc_method="{method}",grpc_code="{code}""#);
+                    format!("grpc_server_handled_total{{{labels}}}")
+                }
+                _ => panic!("{words}"),
+            };
+            let counted = series.iter().find_map(|line| line.strip_prefix(&*labels)).unwrap_or(" 0");
+            assert!(counted.trim().parse::<f64>().unwrap() > 0.0, "{labels} is not counted");
         }
     }
 }

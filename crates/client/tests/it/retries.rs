@@ -25,7 +25,7 @@ async fn a_change_is_sent_until_it_is_answered_and_always_the_same() {
     assert_eq!((delivery.retries, delivery.lost), (5, 4));
     let sent = server.sent();
     assert_eq!(sent.len(), 6);
-    assert!(sent.iter().all(|attempt| attempt == &sent[0] && attempt.1.is_some()), "{sent:?}");
+    assert!(sent.iter().all(|attempt| attempt == &sent[0] && attempt.key.is_some()), "{sent:?}");
 }
 
 #[tokio::test]
@@ -54,7 +54,10 @@ async fn patience_ends_and_says_what_may_have_happened() {
     assert!(error.may_have_been_applied());
     assert_eq!(delivery.lost as usize, server.sent().len());
     assert_eq!(delivery.lost, delivery.retries + 1);
-    assert!(server.sent().iter().all(|(_, key, _)| key.is_none()), "a log-in has no key");
+    assert!(
+        server.sent().iter().all(|attempt| attempt.key.is_none() && attempt.traceparent.is_none()),
+        "a log-in has no key"
+    );
 }
 
 #[tokio::test]

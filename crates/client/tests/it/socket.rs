@@ -337,6 +337,7 @@ async fn who_has_no_socket_reads_what_was_said() {
     let error =
         platform.gateway.send(calls::chat_history("no/such room", Page::newest(9))).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
+    platform.was_counted_alike();
 }
 
 #[tokio::test(flavor = "multi_thread")]

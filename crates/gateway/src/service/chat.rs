@@ -4,10 +4,8 @@ use battlearena_proto::Failure;
 use battlearena_proto::realtime::realtime_service_client::RealtimeServiceClient;
 use battlearena_proto::realtime::{ListMessagesRequest, Message};
 use battlearena_telemetry::grpc::InstrumentedChannel;
-use tracing::field::Empty;
-use tracing::instrument;
 
-use super::{from_peer, note};
+use super::from_peer;
 use crate::domain::page::Page;
 
 /// The use case about chat.
@@ -21,7 +19,6 @@ impl Chat {
     ///
     /// # Errors
     /// Invalid for what is no name of a room; unavailable without the socket-gateway.
-    #[instrument(name = "chat_history", skip_all, fields(error.type = Empty, otel.status_code = Empty))]
     pub(crate) async fn history(&self, room: &str, page: Page) -> Result<Vec<Message>, Failure> {
         let request = ListMessagesRequest {
             room: room.to_owned(),
@@ -29,7 +26,6 @@ impl Chat {
             before_offset: page.before.unwrap_or(0),
         };
         let answer = self.client.clone().list_messages(request).await;
-        let answer = answer.map_err(|status| from_peer("the socket-gateway", status)).inspect_err(note)?;
-        Ok(answer.into_inner().messages)
+        Ok(answer.map_err(|status| from_peer("the socket-gateway", status))?.into_inner().messages)
     }
 }

@@ -7,15 +7,13 @@ use battlearena_proto::matches::{
     CompleteMatchRequest, CrashMatchRequest, GetMatchRequest, HeartbeatRequest, ListPlayerMatchesRequest,
     Match, ParticipantStats, StartMatchRequest,
 };
-use battlearena_proto::{Failure, MatchId, MatchType, PlayerId};
+use battlearena_proto::{Failure, MatchId, MatchType, PlayerId, Tier};
 use battlearena_storage::Database;
 use battlearena_storage::idempotency::IdempotencyKey;
 use battlearena_telemetry::grpc::InstrumentedChannel;
 use tonic::Status;
-use tracing::field::Empty;
-use tracing::{Span, instrument};
 
-use super::{from_peer, incomplete, key_for_peer, note, unknown_player};
+use super::{ended_here, from_peer, incomplete, key_for_peer, unknown_player};
 use crate::domain::game;
 use crate::domain::page::Page;
 use crate::metrics::{Feature, Metrics};
@@ -55,31 +53,19 @@ impl Matches {
     /// # Errors
     /// Invalid for a field out of range, and for players who are unknown or named twice; conflict when the key came
     /// with another request; unavailable without the match service or the database.
-    #[instrument(
-        name = "start_match",
-        skip_all,
-        fields(match.id = Empty, match.type = new.match_type.as_str(), match.player_count = new.player_ids.len(),
-               match.server_region = new.server_region, error.type = Empty, otel.status_code = Empty)
-    )]
     pub(crate) async fn start(&self, new: NewMatch, key: Option<&IdempotencyKey>) -> Result<Match, Failure> {
-        let started = self.check_and_start(new, key).await.inspect_err(note)?;
-        Span::current().record("match.id", started.match_id);
-        Ok(started)
-    }
-
-    async fn check_and_start(&self, new: NewMatch, key: Option<&IdempotencyKey>) -> Result<Match, Failure> {
         let NewMatch { match_type, player_ids, server_region } = new;
         game::check_players(&player_ids)?;
         game::check_region(&server_region)?;
-        let tiers = {
-            let connection = self.database.connection().await?;
-            players::tiers_of(connection.session(), &player_ids).await?
-        };
-        let known: BTreeSet<i64> = tiers.iter().map(|(id, _)| *id).collect();
-        let unknown: BTreeSet<i64> = player_ids.iter().copied().filter(|id| !known.contains(id)).collect();
-        if !unknown.is_empty() {
-            return Err(game::unknown_players(&unknown));
-        }
+        let tiers = self.tiers_of(&player_ids).await.inspect_err(|failure| {
+            ended_here!(
+                failure,
+                "start_match",
+                match.type = match_type.as_str(),
+                match.player_count = player_ids.len(),
+                match.server_region = server_region
+            );
+        })?;
         let request = StartMatchRequest {
             match_type: match_type.as_str().to_owned(),
             player_ids,
@@ -87,10 +73,19 @@ impl Matches {
             idempotency_key: key_for_peer(key),
         };
         let answer = self.client.clone().start_match(request).await.map_err(failure)?.into_inner();
-        for (_, tier) in tiers {
-            self.metrics.used(Feature::Match, tier);
+        if !answer.duplicate {
+            tiers.iter().for_each(|(_, tier)| self.metrics.used(Feature::Match, *tier));
         }
         complete(answer.r#match)
+    }
+
+    /// The tiers of players, each of whom must exist.
+    async fn tiers_of(&self, player_ids: &[i64]) -> Result<Vec<(i64, Tier)>, Failure> {
+        let connection = self.database.connection().await?;
+        let tiers = players::tiers_of(connection.session(), player_ids).await?;
+        let known: BTreeSet<i64> = tiers.iter().map(|(id, _)| *id).collect();
+        let unknown: BTreeSet<i64> = player_ids.iter().copied().filter(|id| !known.contains(id)).collect();
+        if unknown.is_empty() { Ok(tiers) } else { Err(game::unknown_players(&unknown)) }
     }
 
     /// Ends a match with a winner.
@@ -98,21 +93,7 @@ impl Matches {
     /// # Errors
     /// Not found without such a match; conflict when it is not in progress; invalid for a winner or a participant who
     /// did not take part; unavailable without the match service.
-    #[instrument(
-        name = "complete_match",
-        skip_all,
-        fields(match.id = result.match_id.get(), match.winner_id = result.winner_id.get(),
-               match.duration = result.duration_seconds, error.type = Empty, otel.status_code = Empty)
-    )]
     pub(crate) async fn complete(
-        &self,
-        result: Outcome,
-        key: Option<&IdempotencyKey>,
-    ) -> Result<Match, Failure> {
-        self.check_and_complete(result, key).await.inspect_err(note)
-    }
-
-    async fn check_and_complete(
         &self,
         result: Outcome,
         key: Option<&IdempotencyKey>,
@@ -134,42 +115,26 @@ impl Matches {
     ///
     /// # Errors
     /// Not found without such a match; conflict when it is not in progress; unavailable without the match service.
-    #[instrument(
-        name = "crash_match",
-        skip_all,
-        fields(match.id = match_id.get(), error.type = Empty, otel.status_code = Empty)
-    )]
     pub(crate) async fn crash(
         &self,
         match_id: MatchId,
         error_message: String,
         key: Option<&IdempotencyKey>,
     ) -> Result<Match, Failure> {
-        let crashed = async {
-            game::check_error_message(&error_message)?;
-            let request = CrashMatchRequest {
-                match_id: match_id.get(),
-                error_message,
-                idempotency_key: key_for_peer(key),
-            };
-            let answer = self.client.clone().crash_match(request).await.map_err(failure)?;
-            complete(answer.into_inner().r#match)
-        };
-        crashed.await.inspect_err(note)
+        game::check_error_message(&error_message)?;
+        let request =
+            CrashMatchRequest { match_id: match_id.get(), error_message, idempotency_key: key_for_peer(key) };
+        let answer = self.client.clone().crash_match(request).await.map_err(failure)?;
+        complete(answer.into_inner().r#match)
     }
 
     /// Notes that a match is still being played.
     ///
     /// # Errors
     /// Not found without such a match; conflict when it is not in progress; unavailable without the match service.
-    #[instrument(
-        name = "match_heartbeat",
-        skip_all,
-        fields(match.id = match_id.get(), error.type = Empty, otel.status_code = Empty)
-    )]
     pub(crate) async fn heartbeat(&self, match_id: MatchId) -> Result<(), Failure> {
         let request = HeartbeatRequest { match_id: match_id.get() };
-        self.client.clone().heartbeat(request).await.map_err(failure).inspect_err(note)?;
+        self.client.clone().heartbeat(request).await.map_err(failure)?;
         Ok(())
     }
 
@@ -177,44 +142,31 @@ impl Matches {
     ///
     /// # Errors
     /// Not found without such a match; unavailable without the match service.
-    #[instrument(
-        name = "get_match",
-        skip_all,
-        fields(match.id = match_id.get(), error.type = Empty, otel.status_code = Empty)
-    )]
     pub(crate) async fn get(&self, match_id: MatchId) -> Result<Match, Failure> {
         let request = GetMatchRequest { match_id: match_id.get() };
-        let answer = self.client.clone().get_match(request).await.map_err(failure);
-        answer.and_then(|answer| complete(answer.into_inner().r#match)).inspect_err(note)
+        complete(self.client.clone().get_match(request).await.map_err(failure)?.into_inner().r#match)
     }
 
     /// A page of a player's matches, newest first.
     ///
     /// # Errors
     /// Not found without such a player; unavailable without the match service or the database.
-    #[instrument(
-        name = "list_matches",
-        skip_all,
-        fields(player.id = player.get(), error.type = Empty, otel.status_code = Empty)
-    )]
     pub(crate) async fn of_player(&self, player: PlayerId, page: Page) -> Result<Vec<Match>, Failure> {
-        self.page_of(player, page).await.inspect_err(note)
-    }
-
-    async fn page_of(&self, player: PlayerId, page: Page) -> Result<Vec<Match>, Failure> {
-        let known = {
-            let connection = self.database.connection().await?;
-            players::is_active(connection.session(), player).await?.is_some()
-        };
-        if !known {
-            return Err(unknown_player(player));
-        }
+        self.check_exists(player).await.inspect_err(|failure| {
+            ended_here!(failure, "list_player_matches", player.id = player.get());
+        })?;
         let request = ListPlayerMatchesRequest {
             player_id: player.get(),
             limit: page.limit,
             before_match_id: page.before.unwrap_or(0),
         };
         Ok(self.client.clone().list_player_matches(request).await.map_err(failure)?.into_inner().matches)
+    }
+
+    async fn check_exists(&self, player: PlayerId) -> Result<(), Failure> {
+        let connection = self.database.connection().await?;
+        let known = players::is_active(connection.session(), player).await?;
+        known.map(drop).ok_or_else(|| unknown_player(player))
     }
 }
 

@@ -3,11 +3,12 @@
 use battlearena_proto::{ErrorKind, Failure, PlayerId};
 use battlearena_storage::idempotency::{Answers, IdempotencyKey, fingerprint};
 use battlearena_storage::{Database, StorageError, Wake};
+use battlearena_telemetry::note;
 use battlearena_telemetry::trace::current_traceparent;
 use tracing::field::Empty;
 use tracing::{Span, instrument};
 
-use super::{note, unknown_player};
+use super::unknown_player;
 use crate::SCHEMA;
 use crate::domain::player::NewPlayer;
 use crate::metrics::{Feature, LoginRefusal, Metrics};
@@ -126,10 +127,14 @@ impl Players {
     #[instrument(
         name = "get_player",
         skip_all,
-        fields(player.id = id.get(), error.type = Empty, otel.status_code = Empty)
+        fields(player.id = id.get(), player.username = Empty, player.level = Empty, error.type = Empty,
+               otel.status_code = Empty)
     )]
     pub(crate) async fn profile(&self, id: PlayerId) -> Result<Player, Failure> {
         let player = self.find(id).await.inspect_err(note)?;
+        Span::current()
+            .record("player.username", player.username.as_str())
+            .record("player.level", player.level);
         self.metrics.used(Feature::Profile, player.tier);
         Ok(player)
     }

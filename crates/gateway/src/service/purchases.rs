@@ -3,11 +3,12 @@
 use battlearena_proto::{Failure, PlayerId, TransactionId, TransactionStatus};
 use battlearena_storage::idempotency::{IdempotencyKey, fingerprint, key_reused};
 use battlearena_storage::{Database, Wake};
+use battlearena_telemetry::note;
 use battlearena_telemetry::trace::current_traceparent;
 use tracing::field::Empty;
 use tracing::{Span, instrument};
 
-use super::{note, unknown_player};
+use super::unknown_player;
 use crate::domain::page::Page;
 use crate::domain::payment::DeclinePercent;
 use crate::domain::purchase::Purchase;

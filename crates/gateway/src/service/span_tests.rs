@@ -1,131 +1,286 @@
-//! The business spans: their names and attributes are those that the catalogue promises, in the form in which they
-//! are recorded.
+//! The business spans: one in the whole trace of a use case, whichever service does its work, with the name and the
+//! attributes that the catalogue promises. Everything runs on the thread of the test, whose spans are recorded.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock, Mutex};
+use std::net::SocketAddr;
+use std::time::Duration;
 
 use actix_web::App;
 use actix_web::test::{TestRequest, call_service, init_service};
-use battlearena_proto::{PlayerId, Tier};
-use battlearena_runtime::Readiness;
+use battlearena_proto::analytics::analytics_service_client::AnalyticsServiceClient;
+use battlearena_proto::events::event_log_service_client::EventLogServiceClient;
+use battlearena_proto::matches::ParticipantStats;
+use battlearena_proto::matches::match_service_client::MatchServiceClient;
+use battlearena_proto::{MatchId, MatchType, PlayerId, Severity, Tier};
+use battlearena_runtime::{CancellationToken, Readiness, Tasks};
+use battlearena_storage::events::RelaySettings;
 use battlearena_storage::testing::TestDatabase;
 use battlearena_storage::{Database, DatabaseSettings, Wake, database_check, schema_version};
+use battlearena_telemetry::grpc::connect;
 use battlearena_telemetry::http::{Instrument, Operations, operations};
-use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
-use tracing::subscriber::DefaultGuard;
-use tracing::{Dispatch, Instrument as _};
-use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
-use tracing_subscriber::registry::LookupSpan;
+use battlearena_telemetry::recording::{RecordedSpan, Recording};
+use battlearena_telemetry::trace::current_traceparent;
+use tracing::Instrument as _;
 
+use super::matches::{Matches, NewMatch, Outcome};
 use super::players::Players;
 use super::purchases::Purchases;
+use super::statistics::Statistics;
+use super::system_events::SystemEvents;
+use crate::domain::page::Page;
 use crate::domain::payment::DeclinePercent;
 use crate::domain::player::NewPlayer;
 use crate::domain::purchase::Purchase;
+use crate::domain::system_event::SystemEvent;
 use crate::metrics::Metrics;
 
-type Fields = BTreeMap<String, String>;
+/// The use cases, and the services behind them.
+struct Platform {
+    database: Database,
+    players: Players,
+    purchases: Purchases,
+    matches: Matches,
+    statistics: Statistics,
+    system_events: SystemEvents,
+    _tasks: Tasks,
+    stop: CancellationToken,
+}
 
-/// A span: its name, the name of its parent, its fields.
-type Span = (String, Option<String>, Fields);
-
-/// Keeps every span.
-#[derive(Clone, Default)]
-struct Spans(Arc<Mutex<BTreeMap<u64, Span>>>);
-
-struct Write<'a>(&'a mut Fields);
-
-impl Visit for Write<'_> {
-    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-        self.0.insert(field.name().to_owned(), format!("{value:?}").trim_matches('"').to_owned());
+impl Drop for Platform {
+    fn drop(&mut self) {
+        self.stop.cancel();
     }
 }
 
-impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Spans {
-    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
-        let mut fields = Fields::new();
-        attributes.record(&mut Write(&mut fields));
-        let parent = context.span(id).and_then(|span| span.parent()).map(|parent| parent.name().to_owned());
-        let name = attributes.metadata().name().to_owned();
-        self.0.lock().unwrap().insert(id.into_u64(), (name, parent, fields));
-    }
+impl Platform {
+    async fn start() -> Self {
+        let migrators = [
+            crate::migrator().unwrap(),
+            battlearena_match::migrator().unwrap(),
+            battlearena_analytics::migrator().unwrap(),
+        ];
+        let url = TestDatabase::create(&migrators).await.url;
+        let settings = DatabaseSettings::for_url(url);
+        let (tasks, stop) = (Tasks::new(), CancellationToken::new());
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let analytics = battlearena_analytics::App::build(battlearena_analytics::Config {
+            http: any,
+            grpc: any,
+            open_bind_any: false,
+            event_retention_days: 90,
+            database: settings.clone(),
+        });
+        let analytics = analytics.await.unwrap();
+        let event_log_url = format!("http://{}", analytics.grpc_addr());
+        let log = connect(&event_log_url).unwrap();
+        let service = battlearena_match::App::build(battlearena_match::Config {
+            http: any,
+            grpc: any,
+            open_bind_any: false,
+            match_ttl_seconds: 7200,
+            heartbeat_timeout_seconds: 30,
+            database: settings.clone(),
+            relay: RelaySettings { event_log_url, outbox_retention_days: 7 },
+        });
+        let service = service.await.unwrap();
+        let peer = connect(&format!("http://{}", service.grpc_addr())).unwrap();
+        let stopped = stop.clone();
+        tasks.spawn("analytics", async move { analytics.run(stopped).await.unwrap() });
+        let stopped = stop.clone();
+        tasks.spawn("match", async move { service.run(stopped).await.unwrap() });
 
-    fn on_record(&self, id: &Id, values: &Record<'_>, _: Context<'_, S>) {
-        if let Some((_, _, fields)) = self.0.lock().unwrap().get_mut(&id.into_u64()) {
-            values.record(&mut Write(fields));
+        let database = Database::new(&settings, "test").unwrap();
+        let (wake, metrics) = (Wake::new("test"), Metrics::new());
+        Self {
+            players: Players { database: database.clone(), wake: wake.clone(), metrics: metrics.clone() },
+            purchases: Purchases {
+                database: database.clone(),
+                wake,
+                metrics: metrics.clone(),
+                decline: DeclinePercent(100.0),
+            },
+            matches: Matches {
+                database: database.clone(),
+                client: MatchServiceClient::new(peer),
+                metrics: metrics.clone(),
+            },
+            statistics: Statistics {
+                database: database.clone(),
+                client: AnalyticsServiceClient::new(log.clone()),
+                metrics,
+            },
+            system_events: SystemEvents { log: EventLogServiceClient::new(log) },
+            database,
+            _tasks: tasks,
+            stop,
         }
     }
 }
 
-impl Spans {
-    /// Keeps the spans of this thread until the guard is dropped.
-    fn record() -> (Self, DefaultGuard) {
-        // While there is but one subscriber in the process, `tracing` takes its answer about a span for that of all.
-        static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(tracing_subscriber::registry()));
-        LazyLock::force(&SECOND);
-        let spans = Self::default();
-        let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(spans.clone()));
-        (spans, guard)
-    }
-
-    /// The spans of that name, with the number of statements right below them, and forgets all others.
-    fn take(&self, name: &str) -> (Fields, usize) {
-        let spans = std::mem::take(&mut *self.0.lock().unwrap());
-        let statements = spans.values().filter(|(_, parent, _)| parent.as_deref() == Some(name)).count();
-        let mut found = spans.into_values().filter(|(found, ..)| found == name);
-        let (_, _, fields) = found.next().unwrap();
-        assert!(found.next().is_none(), "{name} more than once");
-        (fields, statements)
-    }
+/// What work in a trace of its own returns, and the only business span in that trace: its name, its attributes, and the
+/// number of statements right below it. None of these use cases fails by a fault of ours.
+async fn traced<T>(spans: &Recording, work: impl Future<Output = T>) -> (T, Business) {
+    let request = tracing::info_span!("request");
+    let traceparent = request.in_scope(current_traceparent).unwrap();
+    let result = work.instrument(request).await;
+    let trace = spans.trace(&traceparent);
+    let is_business = |span: &&RecordedSpan| span.kind == "internal" && span.name != "request";
+    let business: Vec<_> = trace.iter().filter(is_business).collect();
+    let [span] = business[..] else { panic!("{trace:#?}") };
+    assert!(!span.is_error, "{span:#?}");
+    let is_below = |other: &&RecordedSpan| other.parent == span.traceparent && other.kind == "client";
+    let statements = trace.iter().filter(is_below).count();
+    (result, Business { name: span.name.clone(), attributes: span.attributes.clone(), statements })
 }
 
-fn fields<const N: usize>(expected: [(&str, &str); N]) -> Fields {
-    expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
+#[derive(Debug, PartialEq)]
+struct Business {
+    name: String,
+    attributes: BTreeMap<String, String>,
+    statements: usize,
+}
+
+fn business<const N: usize>(name: &str, attributes: [(&str, &str); N], statements: usize) -> Business {
+    let attributes = attributes.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    Business { name: name.to_owned(), attributes, statements }
+}
+
+fn zoe() -> NewPlayer {
+    let (username, email, region) = ("Zoë".to_owned(), "a@b".to_owned(), String::new());
+    NewPlayer { username, email, level: 3, tier: Tier::Free, region }
 }
 
 #[tokio::test]
-async fn use_cases_have_one_span_each_with_its_attributes() {
-    let url = TestDatabase::create(&[crate::migrator().unwrap()]).await.url;
-    let database = Database::new(&DatabaseSettings::for_url(url), "test").unwrap();
-    let (wake, metrics) = (Wake::new("test"), Metrics::new());
-    let players = Players { database: database.clone(), wake: wake.clone(), metrics: metrics.clone() };
-    let purchases = Purchases { database, wake, metrics, decline: DeclinePercent(100.0) };
-    let (spans, _here) = Spans::record();
+async fn players_and_purchases_have_one_span_each_use() {
+    let spans = Recording::start();
+    let Platform { ref players, ref purchases, .. } = Platform::start().await;
+    let zoe_is = [("player.id", "1"), ("player.username", "Zoë"), ("player.level", "3")];
 
-    let new = NewPlayer {
-        username: "Zoë".to_owned(),
-        email: "a@b".to_owned(),
-        level: 3,
-        tier: Tier::Free,
-        region: String::new(),
-    };
-    players.register(&new, None).await.unwrap();
-    let expected = fields([("player.id", "1"), ("player.username", "Zoë"), ("player.level", "3")]);
-    assert_eq!(spans.take("register_player"), (expected, 1));
+    let (registered, span) = traced(&spans, players.register(&zoe(), None)).await;
+    assert_eq!((registered.unwrap(), span), (PlayerId(1), business("register_player", zoe_is, 1)));
+    let (_, span) = traced(&spans, players.register(&zoe(), None)).await;
+    let taken = [("player.username", "Zoë"), ("player.level", "3"), ("error.type", "conflict")];
+    assert_eq!(span, business("register_player", taken, 1));
 
-    let login = players.log_in(PlayerId(1)).await.unwrap();
-    let now = login.last_login.to_string();
-    let expected =
-        [("player.id", "1"), ("player.username", "Zoë"), ("player.level", "3"), ("login.timestamp", &now)];
-    assert_eq!(spans.take("player_login"), (fields(expected), 1));
+    let (login, span) = traced(&spans, players.log_in(PlayerId(1))).await;
+    let now = login.unwrap().last_login.to_string();
+    let [id, username, level] = zoe_is;
+    assert_eq!(span, business("player_login", [id, username, level, ("login.timestamp", &now)], 1));
+    let (_, span) = traced(&spans, players.log_in(PlayerId(9))).await;
+    assert_eq!(span, business("player_login", [("player.id", "9"), ("error.type", "not_found")], 2));
 
-    players.log_in(PlayerId(9)).await.unwrap_err();
-    assert_eq!(spans.take("player_login"), (fields([("player.id", "9"), ("error.type", "not_found")]), 2));
-
-    players.profile(PlayerId(1)).await.unwrap();
-    assert_eq!(spans.take("get_player"), (fields([("player.id", "1")]), 1));
+    let (_, span) = traced(&spans, players.profile(PlayerId(1))).await;
+    assert_eq!(span, business("get_player", zoe_is, 1));
 
     let purchase = Purchase::new(PlayerId(1), "skin".to_owned(), "Ice Crown".to_owned(), 24.99).unwrap();
-    purchases.buy(&purchase, None).await.unwrap();
-    let expected = fields([
+    let (_, span) = traced(&spans, purchases.buy(&purchase, None)).await;
+    let bought = [
         ("player.id", "1"),
         ("transaction.id", "1"),
         ("transaction.amount", "24.99"),
         ("transaction.item_type", "skin"),
         ("transaction.status", "failed"),
-    ]);
-    assert_eq!(spans.take("create_transaction"), (expected, 1));
+    ];
+    assert_eq!(span, business("create_transaction", bought, 1));
+}
+
+#[tokio::test]
+async fn matches_have_one_span_each_use_where_the_work_is_done() {
+    let spans = Recording::start();
+    let Platform { ref players, ref matches, .. } = Platform::start().await;
+    players.register(&zoe(), None).await.unwrap();
+    let new = |player_id: i64| {
+        let server_region = "eu-west".to_owned();
+        NewMatch { match_type: MatchType::Solo, player_ids: vec![player_id], server_region }
+    };
+    let solo = [("match.type", "solo"), ("match.player_count", "1"), ("match.server_region", "eu-west")];
+    let [kind, count, region] = solo;
+    let (started, span) = traced(&spans, matches.start(new(1), None)).await;
+    assert_eq!(started.unwrap().match_id, 1);
+    assert_eq!(span, business("start_match", [("match.id", "1"), kind, count, region], 1));
+    // Refused before the match service was asked.
+    let (_, span) = traced(&spans, matches.start(new(9), None)).await;
+    assert_eq!(span, business("start_match", [kind, count, region, ("error.type", "invalid")], 0));
+
+    let complete = |winner_id| Outcome {
+        match_id: MatchId(1),
+        winner_id: PlayerId(winner_id),
+        duration_seconds: 42,
+        participant_stats: vec![ParticipantStats { player_id: 1, score: 7, ..Default::default() }],
+    };
+    let (_, span) = traced(&spans, matches.complete(complete(1), None)).await;
+    let (winner, took) = (("match.winner_id", "1"), ("match.duration", "42"));
+    let completed = [("match.id", "1"), kind, count, region, winner, took];
+    assert_eq!(span, business("complete_match", completed, 2));
+    let (_, span) = traced(&spans, matches.complete(complete(1), None)).await;
+    let again = [("match.id", "1"), kind, count, region, winner, took, ("error.type", "conflict")];
+    assert_eq!(span, business("complete_match", again, 1));
+
+    matches.start(new(1), None).await.unwrap();
+    let crash = || matches.crash(MatchId(2), "out of memory".to_owned(), None);
+    let (_, span) = traced(&spans, crash()).await;
+    assert_eq!(span, business("crash_match", [("match.id", "2"), kind, count, region], 3));
+    let (_, span) = traced(&spans, crash()).await;
+    assert_eq!(span, business("crash_match", [("match.id", "2"), ("error.type", "conflict")], 2));
+
+    let unknown = [("match.id", "9"), ("error.type", "not_found")];
+    let (_, span) = traced(&spans, matches.get(MatchId(9))).await;
+    assert_eq!(span, business("get_match", unknown, 1));
+    let (_, span) = traced(&spans, matches.heartbeat(MatchId(9))).await;
+    assert_eq!(span, business("match_heartbeat", unknown, 2));
+    let page = || Page { limit: 10, before: None };
+    let (_, span) = traced(&spans, matches.of_player(PlayerId(1), page())).await;
+    assert_eq!(span, business("list_player_matches", [("player.id", "1")], 2));
+    let (_, span) = traced(&spans, matches.of_player(PlayerId(9), page())).await;
+    let nobody = [("player.id", "9"), ("error.type", "not_found")];
+    assert_eq!(span, business("list_player_matches", nobody, 0));
+}
+
+#[tokio::test]
+async fn what_analytics_does_has_its_span_there() {
+    let spans = Recording::start();
+    let platform = Platform::start().await;
+    let Platform { statistics, system_events, .. } = &platform;
+    // It answers once it has loaded what it holds in memory.
+    let loaded = async {
+        while statistics.of_players().await.is_err() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), loaded).await.expect("it is never loaded");
+    let (_, span) = traced(&spans, statistics.of_players()).await;
+    assert_eq!(span, business("get_player_stats", [], 1));
+    let (_, span) = traced(&spans, statistics.of_matches()).await;
+    assert_eq!(span, business("get_match_stats", [], 1));
+    let (_, span) = traced(&spans, statistics.of_revenue()).await;
+    assert_eq!(span, business("get_revenue_stats", [], 1));
+    let (_, span) = traced(&spans, statistics.leaderboard(Page { limit: 10, before: None })).await;
+    assert_eq!(span, business("get_leaderboard", [], 0));
+    let (_, span) = traced(&spans, statistics.rank(PlayerId(9))).await;
+    let nobody = [("player.id", "9"), ("error.type", "not_found")];
+    assert_eq!(span, business("get_player_rank", nobody, 0));
+
+    let event = SystemEvent {
+        event_type: "deploy".to_owned(),
+        severity: Severity::Warning,
+        message: "a message".to_owned(),
+        metadata_json: "{}".to_owned(),
+    };
+    let (_, span) = traced(&spans, system_events.record(&event, None)).await;
+    let deploy = [("event.type", "deploy"), ("event.severity", "warning")];
+    // Lock the end of the log, insert, move the end: in a transaction, whose begin and commit are statements too.
+    assert_eq!(span, business("log_system_event", deploy, 5));
+}
+
+#[tokio::test]
+async fn a_fault_of_ours_is_an_error_in_every_span() {
+    let spans = Recording::start();
+    let platform = Platform::start().await;
+    platform.database.close();
+    platform.players.log_in(PlayerId(1)).await.unwrap_err();
+    let [login] = spans.spans().try_into().unwrap();
+    assert_eq!((login.name.as_str(), login.attribute("error.type")), ("player_login", "unavailable"));
+    assert!(login.is_error);
 }
 
 #[actix_web::test]
@@ -136,13 +291,16 @@ async fn a_probe_asks_the_database_and_is_no_trace() {
     let readiness = Readiness::new().with_check("database", check);
     let shown = Operations { readiness, service: "gateway" };
     let app = init_service(App::new().configure(|app| operations(app, shown)).wrap(Instrument::new())).await;
-    let (spans, _here) = Spans::record();
+    let spans = Recording::start();
     for path in ["/readyz", "/readyz", "/health", "/metrics"] {
         let answer = call_service(&app, TestRequest::get().uri(path).to_request()).await;
         assert_eq!(answer.status().as_u16(), 200, "{path}");
     }
-    assert!(spans.0.lock().unwrap().is_empty());
+    assert!(spans.spans().is_empty());
     // Within a trace the statements of the same check are a part of it: is there a history, and what does it say.
-    schema_version(&database, crate::SCHEMA).instrument(tracing::info_span!("use case")).await.unwrap();
-    assert_eq!(spans.take("use case").1, 2);
+    let (_, span) = traced(&spans, async {
+        schema_version(&database, crate::SCHEMA).instrument(tracing::info_span!("use case")).await.unwrap()
+    })
+    .await;
+    assert_eq!(span, business("use case", [], 2));
 }

@@ -6,14 +6,12 @@ use battlearena_proto::analytics::{
     GetPlayerStatsRequest, GetPlayerStatsResponse, GetRevenueStatsRequest, GetRevenueStatsResponse,
     LeaderboardEntry,
 };
-use battlearena_proto::{ErrorKind, Failure, PlayerId};
+use battlearena_proto::{ErrorKind, Failure, PlayerId, Tier};
 use battlearena_storage::Database;
 use battlearena_telemetry::grpc::InstrumentedChannel;
 use tonic::Status;
-use tracing::field::Empty;
-use tracing::instrument;
 
-use super::{from_peer, incomplete, note, unknown_player};
+use super::{ended_here, from_peer, incomplete, unknown_player};
 use crate::domain::page::Page;
 use crate::metrics::{Feature, Metrics};
 use crate::store::players;
@@ -43,61 +41,47 @@ impl Statistics {
     ///
     /// # Errors
     /// Unavailable without analytics.
-    #[instrument(name = "get_player_stats", skip_all, fields(error.type = Empty, otel.status_code = Empty))]
     pub(crate) async fn of_players(&self) -> Result<GetPlayerStatsResponse, Failure> {
         let answer = self.client.clone().get_player_stats(GetPlayerStatsRequest {}).await;
-        Ok(answer.map_err(failure).inspect_err(note)?.into_inner())
+        Ok(answer.map_err(failure)?.into_inner())
     }
 
     /// Counts matches.
     ///
     /// # Errors
     /// Unavailable without analytics.
-    #[instrument(name = "get_match_stats", skip_all, fields(error.type = Empty, otel.status_code = Empty))]
     pub(crate) async fn of_matches(&self) -> Result<GetMatchStatsResponse, Failure> {
         let answer = self.client.clone().get_match_stats(GetMatchStatsRequest {}).await;
-        Ok(answer.map_err(failure).inspect_err(note)?.into_inner())
+        Ok(answer.map_err(failure)?.into_inner())
     }
 
     /// Adds up purchases.
     ///
     /// # Errors
     /// Unavailable without analytics.
-    #[instrument(name = "get_revenue_stats", skip_all, fields(error.type = Empty, otel.status_code = Empty))]
     pub(crate) async fn of_revenue(&self) -> Result<GetRevenueStatsResponse, Failure> {
         let answer = self.client.clone().get_revenue_stats(GetRevenueStatsRequest {}).await;
-        Ok(answer.map_err(failure).inspect_err(note)?.into_inner())
+        Ok(answer.map_err(failure)?.into_inner())
     }
 
     /// The players with the most points, best first.
     ///
     /// # Errors
     /// Unavailable without analytics.
-    #[instrument(name = "get_leaderboard", skip_all, fields(error.type = Empty, otel.status_code = Empty))]
     pub(crate) async fn leaderboard(&self, page: Page) -> Result<Vec<LeaderboardEntry>, Failure> {
         let answer = self.client.clone().get_leaderboard(GetLeaderboardRequest { limit: page.limit }).await;
-        Ok(answer.map_err(failure).inspect_err(note)?.into_inner().entries)
+        Ok(answer.map_err(failure)?.into_inner().entries)
     }
 
     /// A player's place on the leaderboard.
     ///
     /// # Errors
     /// Not found without such a player; unavailable without analytics.
-    #[instrument(
-        name = "get_player_rank",
-        skip_all,
-        fields(player.id = player.get(), error.type = Empty, otel.status_code = Empty)
-    )]
     pub(crate) async fn rank(&self, player: PlayerId) -> Result<Rank, Failure> {
-        self.find_rank(player).await.inspect_err(note)
-    }
-
-    async fn find_rank(&self, player: PlayerId) -> Result<Rank, Failure> {
-        let connection = self.database.connection().await?;
-        let known = players::points_and_tier(connection.session(), player).await?;
-        // The connection is for others while analytics is asked.
-        drop(connection);
-        let (points, tier) = known.ok_or_else(|| unknown_player(player))?;
+        let known = self.points_and_tier(player).await.inspect_err(|failure| {
+            ended_here!(failure, "get_player_rank", player.id = player.get());
+        });
+        let (points, tier) = known?;
         let request = GetPlayerRankRequest { player_id: player.get() };
         let rank = match self.client.clone().get_player_rank(request).await.map_err(failure) {
             Ok(answer) => {
@@ -111,6 +95,13 @@ impl Statistics {
         };
         self.metrics.used(Feature::Leaderboard, tier);
         Ok(rank)
+    }
+
+    /// The connection is for others again while analytics is asked.
+    async fn points_and_tier(&self, player: PlayerId) -> Result<(i64, Tier), Failure> {
+        let connection = self.database.connection().await?;
+        let known = players::points_and_tier(connection.session(), player).await?;
+        known.ok_or_else(|| unknown_player(player))
     }
 }
 

@@ -5,10 +5,8 @@ use battlearena_proto::events::event_log_service_client::EventLogServiceClient;
 use battlearena_proto::events::{RecordRequest, SystemEventRecorded};
 use battlearena_storage::idempotency::IdempotencyKey;
 use battlearena_telemetry::grpc::InstrumentedChannel;
-use tracing::field::Empty;
-use tracing::instrument;
 
-use super::{from_peer, key_for_peer, note};
+use super::{from_peer, key_for_peer};
 use crate::domain::system_event::SystemEvent;
 
 /// The use case about system events.
@@ -22,12 +20,6 @@ impl SystemEvents {
     ///
     /// # Errors
     /// Conflict when the key came with another event; unavailable without analytics.
-    #[instrument(
-        name = "log_system_event",
-        skip_all,
-        fields(event.type = event.event_type, event.severity = event.severity.as_str(), error.type = Empty,
-               otel.status_code = Empty)
-    )]
     pub(crate) async fn record(
         &self,
         event: &SystemEvent,
@@ -44,6 +36,6 @@ impl SystemEvents {
             idempotency_key: key_for_peer(key),
         };
         let answer = self.log.clone().record(request).await;
-        Ok(answer.map_err(|status| from_peer("analytics", status)).inspect_err(note)?.into_inner().event_id)
+        Ok(answer.map_err(|status| from_peer("analytics", status))?.into_inner().event_id)
     }
 }

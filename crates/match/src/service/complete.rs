@@ -3,8 +3,11 @@
 use battlearena_proto::events::{self, event::Body};
 use battlearena_proto::{Failure, MatchStatus};
 use battlearena_storage::idempotency::{IdempotencyKey, fingerprint, key_reused};
+use battlearena_telemetry::note;
 use battlearena_telemetry::trace::current_traceparent;
 use jiff::Timestamp;
+use tracing::field::Empty;
+use tracing::{Span, instrument};
 
 use super::{MatchService, MatchView, unknown_match};
 use crate::domain::{CompleteRequest, Completion, PlayedMatch};
@@ -14,17 +17,22 @@ use crate::store::participants::ParticipantRow;
 impl MatchService {
     /// Ends a match with a winner and awards points: one read, one write that only succeeds while the match is in
     /// progress. A retry with the same key gets the completed match.
-    #[tracing::instrument(
+    #[instrument(
         name = "complete_match",
         skip_all,
-        fields(
-            match.id = request.match_id.get(),
-            match.type = tracing::field::Empty,
-            match.winner_id = request.winner_id.get(),
-            match.duration = request.duration_seconds,
-        )
+        fields(match.id = request.match_id.get(), match.type = Empty, match.player_count = Empty,
+               match.server_region = Empty, match.winner_id = request.winner_id.get(),
+               match.duration = request.duration_seconds, error.type = Empty, otel.status_code = Empty)
     )]
     pub(crate) async fn complete(
+        &self,
+        request: CompleteRequest,
+        key: Option<IdempotencyKey>,
+    ) -> Result<MatchView, Failure> {
+        self.complete_once(request, key).await.inspect_err(note)
+    }
+
+    async fn complete_once(
         &self,
         request: CompleteRequest,
         key: Option<IdempotencyKey>,
@@ -33,6 +41,10 @@ impl MatchService {
         loop {
             let found = matches::find_with_players(&self.database, request.match_id).await?;
             let (row, players) = found.ok_or_else(|| unknown_match(request.match_id))?;
+            Span::current()
+                .record("match.type", row.match_type.as_str())
+                .record("match.player_count", players.len())
+                .record("match.server_region", &*row.server_region);
             if let Some(answer) = self.first_answer(&row, keyed, MatchStatus::Completed).await? {
                 return Ok(answer);
             }
@@ -43,7 +55,6 @@ impl MatchService {
                 status: row.status,
                 players,
             };
-            tracing::Span::current().record("match.type", played.match_type.as_str());
             let completion = played.complete(&request)?;
             let ended = matches::complete(
                 &self.database,

@@ -5,7 +5,10 @@ use std::time::Duration;
 use battlearena_proto::{Failure, MatchStatus};
 use battlearena_storage::StorageError;
 use battlearena_storage::idempotency::{IdempotencyKey, fingerprint};
+use battlearena_telemetry::note;
 use battlearena_telemetry::trace::current_traceparent;
+use tracing::field::Empty;
+use tracing::{Span, instrument};
 
 use super::{MatchService, MatchView, not_in_progress, unknown_match};
 use crate::domain::CrashRequest;
@@ -13,12 +16,26 @@ use crate::store::matches::{self, Keyed};
 
 impl MatchService {
     /// Ends a match without a result, in one statement. A retry with the same key gets the crashed match.
-    #[tracing::instrument(
+    #[instrument(
         name = "crash_match",
         skip_all,
-        fields(match.id = request.match_id.get(), match.type = tracing::field::Empty)
+        fields(match.id = request.match_id.get(), match.type = Empty, match.player_count = Empty,
+               match.server_region = Empty, error.type = Empty, otel.status_code = Empty)
     )]
     pub(crate) async fn crash(
+        &self,
+        request: CrashRequest,
+        key: Option<IdempotencyKey>,
+    ) -> Result<MatchView, Failure> {
+        let crashed = self.crash_once(request, key).await.inspect_err(note)?;
+        Span::current()
+            .record("match.type", crashed.row.match_type.as_str())
+            .record("match.player_count", crashed.participants.len())
+            .record("match.server_region", &*crashed.row.server_region);
+        Ok(crashed)
+    }
+
+    async fn crash_once(
         &self,
         request: CrashRequest,
         key: Option<IdempotencyKey>,
@@ -34,7 +51,6 @@ impl MatchService {
         )
         .await?;
         if let Some(crashed) = crashed {
-            tracing::Span::current().record("match.type", crashed.match_type.as_str());
             self.wake.wake();
             self.metrics.crashed(crashed.match_type);
             return self.view(crashed.id).await;

@@ -1,14 +1,25 @@
 //! Take a heartbeat.
 
 use battlearena_proto::{Failure, MatchId};
+use battlearena_telemetry::note;
+use tracing::field::Empty;
+use tracing::instrument;
 
 use super::{MatchService, not_in_progress, unknown_match};
 use crate::store::matches;
 
 impl MatchService {
     /// Notes that a match is still being played. Idempotent by nature; tells no event.
-    #[tracing::instrument(name = "heartbeat", skip_all, fields(match.id = id.get()))]
+    #[instrument(
+        name = "match_heartbeat",
+        skip_all,
+        fields(match.id = id.get(), error.type = Empty, otel.status_code = Empty)
+    )]
     pub(crate) async fn heartbeat(&self, id: MatchId) -> Result<(), Failure> {
+        self.take_heartbeat(id).await.inspect_err(note)
+    }
+
+    async fn take_heartbeat(&self, id: MatchId) -> Result<(), Failure> {
         if matches::heartbeat(&self.database, id).await? {
             return Ok(());
         }

@@ -1,6 +1,9 @@
 //! Look at matches.
 
 use battlearena_proto::{Failure, MatchId, PlayerId};
+use battlearena_telemetry::note;
+use tracing::field::Empty;
+use tracing::instrument;
 
 use super::{MatchService, MatchView, unknown_match};
 use crate::domain::Limit;
@@ -8,19 +11,31 @@ use crate::store::{matches, participants};
 
 impl MatchService {
     /// A match with its participants.
-    #[tracing::instrument(name = "get_match", skip_all, fields(match.id = id.get()))]
+    #[instrument(
+        name = "get_match",
+        skip_all,
+        fields(match.id = id.get(), error.type = Empty, otel.status_code = Empty)
+    )]
     pub(crate) async fn get(&self, id: MatchId) -> Result<MatchView, Failure> {
-        self.view(id).await
+        self.view(id).await.inspect_err(note)
     }
 
     /// A page of a player's matches, newest first.
-    #[tracing::instrument(name = "list_player_matches", skip_all, fields(player.id = player.get()))]
+    #[instrument(
+        name = "list_player_matches",
+        skip_all,
+        fields(player.id = player.get(), error.type = Empty, otel.status_code = Empty)
+    )]
     pub(crate) async fn of_player(
         &self,
         player: PlayerId,
         before: i64,
         limit: Limit,
     ) -> Result<Vec<MatchView>, Failure> {
+        self.page_of(player, before, limit).await.inspect_err(note)
+    }
+
+    async fn page_of(&self, player: PlayerId, before: i64, limit: Limit) -> Result<Vec<MatchView>, Failure> {
         let rows = matches::of_player(&self.database, player, before, i64::from(limit.0)).await?;
         let ids: Vec<_> = rows.iter().map(|row| row.id.get()).collect();
         let mut everybody = participants::of_matches(&self.database, &ids).await?;

@@ -2,30 +2,41 @@
 
 use battlearena_proto::{Failure, MatchStatus};
 use battlearena_storage::idempotency::{IdempotencyKey, fingerprint, key_reused};
+use battlearena_telemetry::note;
 use battlearena_telemetry::trace::current_traceparent;
+use tracing::field::Empty;
+use tracing::{Span, instrument};
 
 use super::{MatchService, MatchView};
 use crate::domain::StartRequest;
 use crate::store::matches::{self, Keyed, MatchRow};
 use crate::store::participants::ParticipantRow;
 
+/// A match as it began.
+pub(crate) struct Begun {
+    pub(crate) view: MatchView,
+    /// Whether this request began it, and not an earlier one with the same key.
+    pub(crate) is_new: bool,
+}
+
 impl MatchService {
     /// Begins a match of the given players, in one statement. A retry with the same key gets the match as it began.
-    #[tracing::instrument(
+    #[instrument(
         name = "start_match",
         skip_all,
-        fields(
-            match.id = tracing::field::Empty,
-            match.type = %request.match_type,
-            match.player_count = request.player_ids.len(),
-            match.server_region = %request.server_region,
-        )
+        fields(match.id = Empty, match.type = request.match_type.as_str(),
+               match.player_count = request.player_ids.len(), match.server_region = request.server_region,
+               error.type = Empty, otel.status_code = Empty)
     )]
     pub(crate) async fn start(
         &self,
         request: StartRequest,
         key: Option<IdempotencyKey>,
-    ) -> Result<MatchView, Failure> {
+    ) -> Result<Begun, Failure> {
+        self.start_once(request, key).await.inspect_err(note)
+    }
+
+    async fn start_once(&self, request: StartRequest, key: Option<IdempotencyKey>) -> Result<Begun, Failure> {
         let keyed = Keyed { key: key.as_ref(), fingerprint: fingerprint(&request) };
         let traceparent = current_traceparent();
         let mut result = matches::start(&self.database, &request, keyed, traceparent.as_deref()).await;
@@ -34,7 +45,7 @@ impl MatchService {
             result = matches::start(&self.database, &request, keyed, traceparent.as_deref()).await;
         }
         let started = result?;
-        tracing::Span::current().record("match.id", started.id.get());
+        Span::current().record("match.id", started.id.get());
         if started.is_new {
             self.wake.wake();
             self.metrics.started(request.match_type);
@@ -66,6 +77,6 @@ impl MatchService {
             end_key: None,
             end_fingerprint: None,
         };
-        Ok(MatchView { row, participants })
+        Ok(Begun { view: MatchView { row, participants }, is_new: started.is_new })
     }
 }

@@ -104,7 +104,7 @@ async fn a_retry_with_the_key_gets_the_first_answer() {
     client.complete_match(complete(1, 2, "end-1")).await.unwrap();
     // Also when the match has gone on since.
     let again = client.start_match(start(&[1, 2], "start-1")).await.unwrap().into_inner();
-    assert_eq!(again, first);
+    assert_eq!((&again.r#match, again.duplicate), (&first.r#match, true));
     let ended = client.complete_match(complete(1, 2, "end-1")).await.unwrap().into_inner();
     assert_eq!(ended.r#match.unwrap().winner_id, Some(2));
 
@@ -132,7 +132,8 @@ async fn concurrent_starts_with_one_key_start_one_match() {
         starts.spawn(async move { client.start_match(start(&[5, 6], "same")).await.unwrap().into_inner() });
     }
     let answers = starts.join_all().await;
-    assert!(answers.iter().all(|answer| *answer == answers[0]));
+    assert!(answers.iter().all(|answer| answer.r#match == answers[0].r#match));
+    assert_eq!(answers.iter().filter(|answer| !answer.duplicate).count(), 1);
     assert_eq!(platform.events(1).await.len(), 1);
 }
 

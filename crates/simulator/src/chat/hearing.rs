@@ -156,6 +156,7 @@ mod tests {
             text: format!("text {offset}"),
             client_id: "c".into(),
             timestamp: "2030-01-01T00:00:00Z".parse().unwrap(),
+            traceparent: None,
         }
     }
 

@@ -5,12 +5,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use battlearena_client::socket::{Acknowledged, Channel, Entered, Event, Events, Recovery, Refused, Socket};
+use battlearena_proto::PlayerId;
 use tokio::sync::mpsc::Receiver;
 use tokio_util::sync::CancellationToken;
+use tracing::Span;
 
 use super::hearing::{Digest, FeedHearing, Hearing};
 use crate::operations::Players;
 use crate::report::{Finished, Operation, Problem};
+use crate::trace::{Outcome, conclude_as, operation_span};
 
 /// A room that cannot be: names have no spaces.
 const IMPOSSIBLE: &str = "no such room";
@@ -51,37 +54,59 @@ impl State {
     }
 }
 
+/// Something that has no answer yet.
+#[derive(Debug)]
+struct Begun {
+    operation: Operation,
+    due: Instant,
+    /// Its trace.
+    span: Span,
+}
+
+/// A message without an acknowledgement.
+#[derive(Debug)]
+struct Saying {
+    text: String,
+    begun: Begun,
+}
+
 /// A player at work.
 #[derive(Debug)]
 pub(super) struct Player {
+    player_id: PlayerId,
     socket: Socket,
     events: Events,
     room: String,
     orders: Receiver<Order>,
-    under_way: HashMap<String, Order>,
+    under_way: HashMap<String, Saying>,
     state: Arc<Mutex<State>>,
     players: Arc<Players>,
-    /// When it tried a room that cannot be.
-    mistaken: Instant,
+    /// Its way into the room, until it is in.
+    entry: Option<Begun>,
+    /// Its try of a room that cannot be, until that is refused.
+    mistake: Option<Begun>,
 }
 
 impl Player {
     /// A player that enters its room, and the feed if it wants to, as soon as it is played.
     pub(super) fn new(
-        (socket, events): (Socket, Events),
+        (player_id, socket, events): (PlayerId, Socket, Events),
         (room, feed): (String, bool),
         orders: Receiver<Order>,
         state: Arc<Mutex<State>>,
         players: Arc<Players>,
     ) -> Self {
+        let (entry, mistake) = (entry_of(player_id), mistake_of(player_id));
         // A new socket takes a few commands at once.
-        let _ = socket.join(&room, None);
-        let _ = socket.join(IMPOSSIBLE, None);
-        if feed {
-            let _ = socket.listen(Channel::Feed, None);
-        }
-        let (under_way, mistaken) = (HashMap::new(), Instant::now());
-        Self { socket, events, room, orders, under_way, state, players, mistaken }
+        entry.span.in_scope(|| {
+            let _ = socket.join(&room, None);
+            if feed {
+                let _ = socket.listen(Channel::Feed, None);
+            }
+        });
+        let _ = mistake.span.in_scope(|| socket.join(IMPOSSIBLE, None));
+        let (entry, mistake, under_way) = (Some(entry), Some(mistake), HashMap::new());
+        Self { player_id, socket, events, room, orders, under_way, state, players, entry, mistake }
     }
 
     /// Plays until told to end; what is not acknowledged by then is booked as unknown.
@@ -98,20 +123,26 @@ impl Player {
             }
         }
         let under_way: Vec<_> = self.under_way.drain().collect();
-        for (_, Order { text, due }) in under_way {
-            self.book(Operation::ChatMessage, due, 0, Some(Problem::plain("not acknowledged")), true);
+        for (_, Saying { text, begun }) in under_way {
+            self.book(begun, Outcome::Unknown, 0, Some(Problem::plain("not acknowledged")));
             self.state().unknown.push(text);
         }
         self.state().unacknowledged = 0;
     }
 
     fn say(&mut self, order: Order) {
-        match self.socket.say(&self.room, order.text.clone()) {
+        let Order { text, due } = order;
+        let span = operation_span!("simulate_chat_message", player.id = self.player_id.get());
+        match span.in_scope(|| self.socket.say(&self.room, text.clone())) {
             Ok(client_id) => {
-                self.under_way.insert(client_id, order);
+                let begun = Begun { operation: Operation::ChatMessage, due, span };
+                self.under_way.insert(client_id, Saying { text, begun });
                 self.state().unacknowledged = self.under_way.len();
             }
-            Err(_too_much_waits_already) => self.state().not_sent += 1,
+            Err(_too_much_waits_already) => {
+                conclude_as(&span, Outcome::Failed, Some("not_sent"), false);
+                self.state().not_sent += 1;
+            }
         }
     }
 
@@ -129,7 +160,8 @@ impl Player {
             Event::Disconnected { .. } => self.state().reconnects += 1,
             Event::Ended { reason } => {
                 let problem = Problem { what: "not wanted".to_owned(), example: reason.clone() };
-                self.book(Operation::EnterRoom, Instant::now(), 0, Some(problem), false);
+                let entry = self.entry.take().unwrap_or_else(|| entry_of(self.player_id));
+                self.book(entry, Outcome::Failed, 0, Some(problem));
                 self.state().ended = Some(reason);
             }
             Event::Connected { .. } | Event::Presence(_) | Event::PresenceChanged(_) => {}
@@ -146,6 +178,9 @@ impl Player {
             state.entered = true;
             state.hearing.entered(entered)
         };
+        if let Some(entry) = self.entry.take() {
+            conclude_as(&entry.span, Outcome::Ok, None, true);
+        }
         self.read_before(before);
     }
 
@@ -159,44 +194,56 @@ impl Player {
 
     fn acknowledged(&mut self, acknowledged: Acknowledged) {
         let Acknowledged { client_id, offset, duplicate, .. } = acknowledged;
-        let Some(Order { text, due }) = self.under_way.remove(&client_id) else { return };
+        let Some(Saying { text, begun }) = self.under_way.remove(&client_id) else { return };
         {
             let mut state = self.state();
             state.acknowledged.add(offset, &text);
             state.last_acknowledged = state.last_acknowledged.max(offset);
             state.unacknowledged = self.under_way.len();
         }
-        self.book(Operation::ChatMessage, due, u32::from(duplicate), None, false);
+        self.book(begun, Outcome::Ok, u32::from(duplicate), None);
     }
 
     fn refused(&mut self, refused: Refused) {
         let Refused { channel, client_id, code, message, .. } = refused;
         let problem = Problem { example: format!("{code}: {message}"), what: code.clone() };
         let Some(client_id) = client_id else {
-            let expected = channel == Channel::room(IMPOSSIBLE) && code == "invalid";
-            let operation =
-                if channel == Channel::room(IMPOSSIBLE) { Operation::BadRoom } else { Operation::EnterRoom };
-            self.book(operation, self.mistaken, 0, (!expected).then_some(problem), false);
+            let (begun, expected) = if channel == Channel::room(IMPOSSIBLE) {
+                (self.mistake.take().unwrap_or_else(|| mistake_of(self.player_id)), code == "invalid")
+            } else {
+                (self.entry.take().unwrap_or_else(|| entry_of(self.player_id)), false)
+            };
+            self.book(begun, Outcome::Refused, 0, (!expected).then_some(problem));
             return;
         };
-        let Some(Order { due, .. }) = self.under_way.remove(&client_id) else { return };
+        let Some(Saying { begun, .. }) = self.under_way.remove(&client_id) else { return };
         self.state().unacknowledged = self.under_way.len();
-        self.book(Operation::ChatMessage, due, 0, Some(problem), false);
+        self.book(begun, Outcome::Refused, 0, Some(problem));
     }
 
-    fn book(
-        &self,
-        operation: Operation,
-        due: Instant,
-        retries: u32,
-        problem: Option<Problem>,
-        unknown: bool,
-    ) {
-        let latency: Duration = due.elapsed();
+    fn book(&self, begun: Begun, outcome: Outcome, retries: u32, problem: Option<Problem>) {
+        let Begun { operation, due, span } = begun;
+        let error_type = problem.as_ref().map(|problem| problem.what.replace(' ', "_"));
+        conclude_as(&span, outcome, error_type.as_deref(), problem.is_none());
+        let (latency, unknown): (Duration, _) = (due.elapsed(), outcome == Outcome::Unknown);
         self.players.report().record(Finished { operation, latency, retries, problem, unknown });
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Begins to enter a room.
+fn entry_of(player_id: PlayerId) -> Begun {
+    let span = operation_span!("simulate_room_entry", player.id = player_id.get());
+    Begun { operation: Operation::EnterRoom, due: Instant::now(), span }
+}
+
+/// Begins to enter a room that cannot be.
+fn mistake_of(player_id: PlayerId) -> Begun {
+    let operation = Operation::BadRoom;
+    let name = operation.as_str();
+    let span = operation_span!("simulate_mistake", player.id = player_id.get(), simulation.operation = name);
+    Begun { operation, due: Instant::now(), span }
 }

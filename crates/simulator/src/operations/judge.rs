@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     fn delivered<A>(result: Result<A, Error>) -> Delivery<A> {
-        Delivery { result, lost: 0, retries: 0 }
+        Delivery { result, lost: 0, retries: 0, status: None }
     }
 
     fn refused(kind: ErrorKind) -> Delivery<()> {

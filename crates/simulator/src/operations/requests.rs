@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use battlearena_client::Call;
 use battlearena_client::calls::{
     self, Cents, CompletedMatch, CrashedMatch, EndedMatch, LoggedIn, NewPlayer, Purchase, PurchaseDecision,
-    Registered, StartedMatch,
+    RecordedEvent, Registered, StartedMatch, SystemEvent,
 };
 use battlearena_proto::{MatchId, PlayerId, Tier};
 
 use super::OpenMatch;
-use crate::plan::{Item, MatchPlan, REGIONS};
+use crate::plan::{Item, MatchPlan, Notice, REGIONS};
 
 /// No id comes near it.
 const UNKNOWN_ID: i64 = 9_000_000_000_000_000;
@@ -70,6 +70,11 @@ pub(super) fn purchase(player_id: PlayerId, item: &Item) -> Call<PurchaseDecisio
     let Item { item_type, name, price_cents } = *item;
     let amount = Cents(price_cents);
     calls::purchase(&Purchase { player_id, item_type: item_type.as_str(), item_name: name, amount })
+}
+
+pub(super) fn system_event(notice: &Notice) -> Call<RecordedEvent> {
+    let Notice { event_type, severity, message } = *notice;
+    calls::record_event(&SystemEvent { event_type, severity, message, metadata: None })
 }
 
 /// Must be refused, because there is no such player.

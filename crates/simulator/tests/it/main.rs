@@ -3,9 +3,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod attempts;
 mod platform;
 mod sockets;
 mod talk;
+mod traces;
 
 use battlearena_simulator::{CheckResult, Config, OperationSummary, Outcome, Row, run};
 use clap::Parser;

@@ -61,8 +61,23 @@ pub(crate) struct Books {
     keyed: u64,
     /// Requests with a key that had been seen before.
     pub(crate) repeated: u64,
+    /// Every request, in the order of arrival.
+    pub(crate) requests: Vec<Arrived>,
+    /// Calls of GetTotals.
+    pub(crate) asked_for_totals: u64,
+    system_events: i64,
     /// Complaints about what was sent.
     pub(crate) complaints: Vec<String>,
+}
+
+/// A request that arrived.
+#[derive(Debug, Clone)]
+pub(crate) struct Arrived {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) traceparent: Option<String>,
+    /// How it was answered; 0 when it was not.
+    pub(crate) status: u16,
 }
 
 #[derive(Debug)]
@@ -126,6 +141,25 @@ async fn serve_http(listener: TcpListener, books: Arc<Mutex<Books>>, faults: Arc
 struct Dropped;
 
 async fn handle(
+    request: Request<Incoming>,
+    books: Arc<Mutex<Books>>,
+    faults: Arc<Faults>,
+) -> Result<Response<Full<Bytes>>, Dropped> {
+    let traceparent = request.headers().get("traceparent").map(|value| value.to_str().unwrap().to_owned());
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let number = {
+        let requests = &mut books.lock().unwrap().requests;
+        requests.push(Arrived { method, path, traceparent, status: 0 });
+        requests.len() - 1
+    };
+    let answer = respond(request, books.clone(), faults).await;
+    if let Ok(answer) = &answer {
+        books.lock().unwrap().requests[number].status = answer.status().as_u16();
+    }
+    answer
+}
+
+async fn respond(
     request: Request<Incoming>,
     books: Arc<Mutex<Books>>,
     faults: Arc<Faults>,
@@ -285,6 +319,13 @@ impl Books {
             "/api/matches/complete" => self.end_match(&body, "completed"),
             "/api/matches/crash" => self.end_match(&body, "crashed"),
             "/api/transactions/create" => self.purchase(&body),
+            "/api/system/event" => {
+                self.system_events += 1;
+                let (kind, severity, message) = (&body["event_type"], &body["severity"], &body["message"]);
+                let answer = json!({"event_id": self.system_events, "event_type": kind, "severity": severity,
+                                    "message": message});
+                (StatusCode::OK, answer)
+            }
             _ => refusal(404, "not_found"),
         }
     }
@@ -356,6 +397,7 @@ impl Books {
         GetTotalsResponse {
             registrations: self.players,
             logins: self.log_ins,
+            system_events: self.system_events,
             matches: matches
                 .into_iter()
                 .map(|((match_type, status), count)| MatchTotal { match_type, status, count })
@@ -382,7 +424,9 @@ impl AnalyticsService for Analytics {
     type ExportPointsStream = tokio_stream::Empty<Result<ExportPointsResponse, tonic::Status>>;
 
     async fn get_totals(&self, _: tonic::Request<GetTotalsRequest>) -> Answered<GetTotalsResponse> {
-        let mut totals = self.books.lock().unwrap().totals();
+        let mut books = self.books.lock().unwrap();
+        books.asked_for_totals += 1;
+        let mut totals = books.totals();
         // Before the first log-in there is nothing to lie about: the lie must be growth.
         if totals.logins > 0 {
             totals.logins += self.lie;

@@ -12,18 +12,19 @@ use crate::{Cli, differences, operation, simulate, total};
 const NEVER: u64 = u64::MAX;
 
 /// A second and a half of traffic and talk with a check.
-async fn talk(sockets: &Sockets, forget_message: Option<i64>) -> Outcome {
+pub(crate) async fn talk(sockets: &Sockets, forget_message: Option<i64>) -> (Platform, Outcome) {
     let faults = Faults { rooms: Some(sockets.rooms.clone()), forget_message, ..Faults::default() };
     let platform = Platform::start(faults).await;
     let arguments =
         format!("--rate 600 --duration 1500ms --check --socket-players 12 --socket-url {}", sockets.url);
-    simulate(&platform, &arguments, CancellationToken::new()).await
+    let outcome = simulate(&platform, &arguments, CancellationToken::new()).await;
+    (platform, outcome)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_said_is_stored_once_and_heard_by_everybody() {
     let sockets = Sockets::start(NEVER).await;
-    let outcome = talk(&sockets, None).await;
+    let (_, outcome) = talk(&sockets, None).await;
     assert!(outcome.held(), "{}", outcome.summary);
     let ChatSummary { players, acknowledged, delivered, reconnects, not_sent, .. } = outcome.summary.chat;
     assert_eq!((players, reconnects, not_sent), (12, 0, 0));
@@ -44,7 +45,7 @@ async fn what_is_said_is_stored_once_and_heard_by_everybody() {
 #[tokio::test(flavor = "multi_thread")]
 async fn broken_connections_lose_nothing_and_double_nothing() {
     let sockets = Sockets::start(4000).await;
-    let outcome = talk(&sockets, None).await;
+    let (_, outcome) = talk(&sockets, None).await;
     assert!(outcome.held(), "{}", outcome.summary);
     let ChatSummary { acknowledged, delivered, reconnects, .. } = outcome.summary.chat;
     assert!(reconnects > 0, "{}", outcome.summary);
@@ -54,7 +55,7 @@ async fn broken_connections_lose_nothing_and_double_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_is_heard_and_not_kept_fails() {
     let sockets = Sockets::start(NEVER).await;
-    let outcome = talk(&sockets, Some(3)).await;
+    let (_, outcome) = talk(&sockets, Some(3)).await;
     assert!(!outcome.held());
     let expected =
         ["chat messages stored", "rooms unlike what was acknowledged", "listeners unlike their room"];

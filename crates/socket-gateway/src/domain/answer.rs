@@ -91,6 +91,8 @@ pub(crate) enum Answer<'a> {
         kind: &'a str,
         timestamp: Timestamp,
         data: &'a serde_json::Value,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        traceparent: Option<&'a str>,
     },
     Pong {
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -121,6 +123,9 @@ pub(crate) struct Said {
     pub(crate) text: String,
     pub(crate) client_id: String,
     pub(crate) timestamp: Timestamp,
+    /// The trace in which it was said, while it is new and the trace sampled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) traceparent: Option<String>,
 }
 
 /// A player, as others see it.
@@ -194,6 +199,13 @@ error_codes! {
     Internal = "internal" None;
 }
 
+impl ErrorCode {
+    /// Whether it is the platform's fault, and not the client's.
+    pub(crate) fn is_ours(self) -> bool {
+        matches!(self, Self::Unavailable | Self::Internal)
+    }
+}
+
 impl Answer<'_> {
     /// The frame's text.
     pub(crate) fn to_text(&self) -> Vec<u8> {
@@ -255,10 +267,17 @@ mod tests {
             text: "hi".into(),
             client_id: "c".into(),
             timestamp: Timestamp::UNIX_EPOCH,
+            traceparent: None,
         };
         assert_eq!(
             text(Answer::Message { channel: "room:a", room: "a", said: &said }),
             r#"{"type":"message","channel":"room:a","room":"a","offset":1,"player_id":7,"username":"ada","text":"hi","client_id":"c","timestamp":"1970-01-01T00:00:00Z"}"#
+        );
+        let traced = Said { traceparent: Some("00-1-2-01".into()), ..said };
+        let traced = text(Answer::Message { channel: "room:a", room: "a", said: &traced });
+        assert!(
+            traced.ends_with(r#","timestamp":"1970-01-01T00:00:00Z","traceparent":"00-1-2-01"}"#),
+            "{traced}"
         );
         let refusal = Refusal::invalid("room", "is missing").with_id(Some("9"));
         assert_eq!(

@@ -1,6 +1,8 @@
 //! Reads what was said in a room.
 
 use battlearena_storage::{Database, StorageError};
+use tracing::field::Empty;
+use tracing::{Span, instrument};
 
 use crate::domain::Said;
 use crate::store::{messages, rooms};
@@ -20,8 +22,19 @@ pub(crate) struct Page {
 ///
 /// # Errors
 /// See [`StorageError`].
-#[tracing::instrument(name = "chat_history", skip_all)]
+#[instrument(name = "chat_history", skip_all, fields(error.type = Empty, otel.status_code = Empty))]
 pub(crate) async fn history(
+    database: &Database,
+    room: &str,
+    limit: i64,
+    before: Option<i64>,
+) -> Result<Page, StorageError> {
+    read(database, room, limit, before).await.inspect_err(|error| {
+        Span::current().record("error.type", error.class()).record("otel.status_code", "ERROR");
+    })
+}
+
+async fn read(
     database: &Database,
     room: &str,
     limit: i64,

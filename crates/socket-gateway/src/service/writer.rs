@@ -7,8 +7,11 @@ use std::time::{Duration, Instant};
 
 use battlearena_proto::Failure;
 use battlearena_runtime::CancellationToken;
+use battlearena_storage::events::QueueMetrics;
 use battlearena_storage::{Database, StorageError};
+use battlearena_telemetry::trace::{batch_span, in_each_trace};
 use tokio::sync::Notify;
+use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
 
 use crate::domain::{Answer, ErrorCode, Refusal, Said};
@@ -39,6 +42,8 @@ pub(crate) struct Draft {
     pub(crate) id: Option<String>,
     pub(crate) received: Instant,
     pub(crate) span: Span,
+    /// The context of the span, when it is sampled.
+    pub(crate) traceparent: Option<String>,
 }
 
 /// What waits to be stored.
@@ -46,6 +51,7 @@ pub(crate) struct Writer {
     database: Database,
     queue: Mutex<Queue>,
     filled: Notify,
+    metrics: QueueMetrics,
 }
 
 #[derive(Default)]
@@ -56,7 +62,7 @@ struct Queue {
 
 impl Writer {
     pub(crate) fn new(database: Database) -> Self {
-        Self { database, queue: Mutex::default(), filled: Notify::new() }
+        Self { database, queue: Mutex::default(), filled: Notify::new(), metrics: QueueMetrics::new("chat") }
     }
 
     /// Takes a message. Its sender is told what became of it, at once when it cannot be taken.
@@ -68,6 +74,7 @@ impl Writer {
             return;
         }
         queue.drafts.push(draft);
+        self.show(&queue);
         drop(queue);
         self.filled.notify_one();
     }
@@ -103,18 +110,29 @@ impl Writer {
     fn next_group(&self) -> Vec<Draft> {
         let mut queue = self.queue();
         let count = queue.drafts.len().min(GROUP);
-        if count == queue.drafts.len() {
-            return std::mem::take(&mut queue.drafts);
-        }
-        queue.drafts.drain(..count).collect()
+        let group = if count == queue.drafts.len() {
+            std::mem::take(&mut queue.drafts)
+        } else {
+            queue.drafts.drain(..count).collect()
+        };
+        self.show(&queue);
+        group
+    }
+
+    /// Brings the metrics of what waits up to date: time passes also while nothing comes and nothing goes.
+    pub(crate) fn observe(&self) {
+        self.show(&self.queue());
+    }
+
+    fn show(&self, queue: &Queue) {
+        let oldest = queue.drafts.first().map_or(Duration::ZERO, |draft| draft.received.elapsed());
+        self.metrics.waiting(queue.drafts.len() as i64, oldest);
     }
 
     async fn write(&self, group: Vec<Draft>) {
-        let span = tracing::info_span!("store_messages", count = group.len());
-        for draft in &group {
-            span.follows_from(&draft.span);
-        }
-        let stored = self.store(&group).instrument(span).await;
+        let began = Instant::now();
+        let stored = self.store(&group).await;
+        self.metrics.processed(began.elapsed());
         match stored {
             Ok(stored) => self.deliver(&group, &stored).await,
             // One of them may be at fault: alone, it fails alone.
@@ -130,8 +148,29 @@ impl Writer {
         }
     }
 
-    /// Stores a group and says where each of its messages stands.
+    /// Stores a group and says where each of its messages stands. Each trace of its messages sees it.
     async fn store(&self, group: &[Draft]) -> Result<Vec<Stored>, StorageError> {
+        let traceparents = || group.iter().filter_map(|draft| draft.traceparent.as_deref());
+        let span = || {
+            tracing::info_span!(
+                "store_messages",
+                otel.status_code = Empty,
+                messaging.batch.message_count = group.len(),
+                "error.type" = Empty,
+            )
+        };
+        let batch = batch_span(traceparents(), span);
+        let others = in_each_trace(&batch, traceparents(), span);
+        let stored = self.place(group).instrument(batch.clone()).await;
+        if let Err(error) = &stored {
+            for span in others.iter().chain([&batch]) {
+                span.record("otel.status_code", "ERROR").record("error.type", error.class());
+            }
+        }
+        stored
+    }
+
+    async fn place(&self, group: &[Draft]) -> Result<Vec<Stored>, StorageError> {
         let (first, copies) = without_copies(group);
         let new: Vec<NewMessage<'_>> = first.iter().map(|draft| draft.to_new_message()).collect();
         let connection = self.database.connection().await?;
@@ -245,7 +284,10 @@ fn fail(group: &[Draft], error: StorageError) {
     let code = if error.is_transient() { ErrorCode::Unavailable } else { ErrorCode::Internal };
     let message =
         if error.is_transient() { "the message may not be stored, send it again" } else { "internal error" };
-    battlearena_telemetry::report(&Failure::from(error));
+    let failure = Failure::from(error);
+    if let Some(first) = group.first() {
+        first.span.in_scope(|| battlearena_telemetry::report(&failure));
+    }
     for draft in group {
         draft.refuse(code, message);
     }
@@ -270,6 +312,7 @@ impl Draft {
             text: self.text.clone(),
             client_id: self.client_id.clone(),
             timestamp: stored.timestamp,
+            traceparent: self.traceparent.clone(),
         }
     }
 
@@ -278,12 +321,11 @@ impl Draft {
         let (id, room, client_id) = (self.id.as_deref(), &self.room.name, &self.client_id);
         let ack = Answer::Ack { id, room, client_id, offset, timestamp, duplicate: !is_new };
         self.socket.send(&ack.to_text(), Sent::Ack);
-        Metrics::get().processed(Received::Message, self.received);
+        Metrics::get().processed(Received::Message, self.received, &self.span);
     }
 
     fn refuse(&self, code: ErrorCode, message: &str) {
         let refusal = Refusal::new(code, message).with_id(self.id.as_deref()).with_client_id(&self.client_id);
-        self.socket.refuse(&refusal);
-        self.span.record("otel.status_code", "ERROR").record("error.type", code.as_str());
+        self.span.in_scope(|| self.socket.refuse(&refusal));
     }
 }

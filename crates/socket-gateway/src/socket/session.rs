@@ -30,6 +30,8 @@ pub(crate) struct Session {
     hears_feed: bool,
     bucket: Bucket,
     work: Option<Work>,
+    /// The trace context of the handshake, when it is sampled.
+    handshake: Option<Box<str>>,
 }
 
 /// A room that the connection listens to.
@@ -53,12 +55,15 @@ struct Entering {
     position: Option<Position>,
     id: Option<String>,
     began: Instant,
+    span: Span,
 }
 
 impl Session {
-    pub(crate) fn new(hub: Arc<Hub>, socket: Arc<Socket>) -> Self {
+    /// A session after its handshake, with the trace context of that.
+    pub(crate) fn new(hub: Arc<Hub>, socket: Arc<Socket>, handshake: Option<String>) -> Self {
         let bucket = Bucket::full(hub.policy.limits.commands_burst, Instant::now());
-        Self { hub, socket, player: None, rooms: Vec::new(), hears_feed: false, bucket, work: None }
+        let (handshake, rooms) = (handshake.map(String::into_boxed_str), Vec::new());
+        Self { hub, socket, player: None, rooms, hears_feed: false, bucket, work: None, handshake }
     }
 
     pub(super) fn socket(&self) -> &Arc<Socket> {
@@ -79,12 +84,12 @@ impl Session {
         let Some(work) = &mut self.work else { return Poll::Ready(()) };
         let Poll::Ready(loaded) = work.as_mut().poll(context) else { return Poll::Pending };
         self.work = None;
-        match loaded {
-            Some(Loaded { room: Ok(room), entering }) => self.go_in(room, entering),
-            Some(Loaded { room: Err(error), entering }) => {
-                refuse_for(&self.socket, entering.id.as_deref(), error);
-            }
-            None => {}
+        if let Some(Loaded { room, entering }) = loaded {
+            let span = entering.span.clone();
+            span.in_scope(|| match room {
+                Ok(room) => self.go_in(room, entering),
+                Err(error) => refuse_for(&self.socket, entering.id.as_deref(), error),
+            });
         }
         Poll::Ready(())
     }
@@ -115,14 +120,14 @@ impl Session {
         Metrics::get().received(received);
         let span = self.span(received, &command);
         let id = command.id.clone();
-        let result = span.in_scope(|| self.carry_out(command, began, &span));
-        if let Err(refusal) = result {
-            span.record("otel.status_code", "ERROR").record("error.type", refusal.code.as_str());
-            self.socket.refuse(&refusal.with_id(id.as_deref()));
-        }
+        span.in_scope(|| {
+            if let Err(refusal) = self.carry_out(command, began, &span) {
+                self.socket.refuse(&refusal.with_id(id.as_deref()));
+            }
+        });
         let answered_later = self.work.is_some() || received == Received::Message;
         if !answered_later {
-            Metrics::get().processed(received, began);
+            Metrics::get().processed(received, began, &span);
         }
     }
 
@@ -138,10 +143,12 @@ impl Session {
             Action::Hello { .. } => {}
             Action::Subscribe { topic: Topic::Feed, position } => self.hear_feed(id, position)?,
             Action::Subscribe { topic: Topic::Room(room), position } => {
-                self.subscribe(&room, Entering { joins: false, position, id, began }, span)?;
+                let span = span.clone();
+                self.subscribe(&room, Entering { joins: false, position, id, began, span })?;
             }
             Action::Join { room, position } => {
-                self.join(&room, Entering { joins: true, position, id, began }, span)?;
+                let span = span.clone();
+                self.join(&room, Entering { joins: true, position, id, began, span })?;
             }
             Action::Unsubscribe { topic } => self.unsubscribe(id, &topic)?,
             Action::Leave { room } => {
@@ -154,10 +161,18 @@ impl Session {
                     _ => return Err(Refusal::conflict("join the room first").with_client_id(&client_id)),
                 };
                 let (player_id, username) = player;
-                let (socket, span) = (self.socket.clone(), span.clone());
-                let draft =
-                    Draft { room, player_id, username, client_id, text, socket, id, received: began, span };
-                self.hub.writer.submit(draft);
+                self.hub.writer.submit(Draft {
+                    room,
+                    player_id,
+                    username,
+                    client_id,
+                    text,
+                    socket: self.socket.clone(),
+                    id,
+                    received: began,
+                    span: span.clone(),
+                    traceparent: trace::current_traceparent(),
+                });
             }
             Action::History { room, limit, before } => {
                 self.work =
@@ -211,7 +226,7 @@ impl Session {
                 }
                 Err(error) => refuse_for(&socket, id.as_deref(), error),
             }
-            Metrics::get().processed(Received::History, began);
+            Metrics::get().processed(Received::History, began, &Span::current());
             None
         }
     }
@@ -221,18 +236,25 @@ impl Session {
     }
 
     fn span(&self, received: Received, command: &Command) -> Span {
-        let name = if received == Received::Message { "send_message" } else { "socket_command" };
+        let (name, room) = match &command.action {
+            Action::Message { room, .. } => ("send_message", Some(room.as_str())),
+            _ => ("socket_command", None),
+        };
         let span = tracing::info_span!(
             "socket",
             otel.name = name,
             otel.kind = "server",
             otel.status_code = Empty,
             messaging.operation.name = battlearena_telemetry::metrics::Label::as_str(received),
+            messaging.destination.name = room,
             player.id = self.player.as_ref().map(|(player_id, _)| *player_id),
             "error.type" = Empty,
         );
         if !command.traceparent.is_empty() {
-            trace::set_parent(&span, &command.traceparent);
+            trace::set_parent_at_edge(&span, &command.traceparent);
+        }
+        if let Some(handshake) = &self.handshake {
+            trace::link(&span, handshake);
         }
         span
     }
@@ -267,4 +289,51 @@ fn refuse_for(socket: &Socket, id: Option<&str>, error: StorageError) {
     let failure = Failure::from(error);
     battlearena_telemetry::report(&failure);
     socket.refuse(&Refusal::new(code, failure.message()).with_id(id));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use battlearena_storage::{Database, DatabaseSettings};
+    use battlearena_telemetry::recording::Recording;
+
+    use super::*;
+    use crate::domain::Limits;
+    use crate::hub::Policy;
+
+    const HANDSHAKE: &str = "00-eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee-5555555555555555-01";
+    const COMMAND: &str = "00-cccccccccccccccccccccccccccccccc-3333333333333333-01";
+
+    fn session(handshake: Option<&str>) -> Session {
+        let limits = Limits {
+            frame_bytes: 16_384,
+            text_characters: 2000,
+            channels: 64,
+            commands_per_second: 50,
+            commands_burst: 200,
+            recovery_messages: 2000,
+        };
+        let (heartbeat, timeout) = (Duration::from_secs(25), Duration::from_secs(60));
+        let policy = Policy { limits, queue_bytes: 1_048_576, heartbeat, timeout };
+        let nowhere = DatabaseSettings::for_url("postgresql://127.0.0.1:9/nowhere");
+        let hub = Arc::new(Hub::new(Database::new(&nowhere, "test").unwrap(), policy));
+        let socket = hub.open();
+        Session::new(hub, socket, handshake.map(str::to_owned))
+    }
+
+    #[tokio::test]
+    async fn a_command_is_a_span_that_is_linked_to_the_handshake() {
+        let spans = Recording::start();
+        for handshake in [Some(HANDSHAKE), None] {
+            let mut session = session(handshake);
+            session.take(&format!(r#"{{"type":"ping","traceparent":"{COMMAND}"}}"#));
+        }
+        let [linked, alone] = spans.spans().try_into().unwrap();
+        for span in [&linked, &alone] {
+            assert_eq!((span.name.as_str(), span.parent.as_str()), ("socket_command", COMMAND));
+            assert_eq!((span.attribute("error.type"), span.is_error), ("unauthenticated", false));
+        }
+        assert_eq!((linked.links, alone.links), (vec![HANDSHAKE.to_owned()], vec![]));
+    }
 }

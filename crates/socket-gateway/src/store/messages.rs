@@ -132,5 +132,6 @@ fn said(row: &Row) -> Said {
         text: row.get(3),
         client_id: row.get(4),
         timestamp: row.get(5),
+        traceparent: None,
     }
 }

@@ -12,8 +12,10 @@ use battlearena_runtime::CancellationToken;
 use battlearena_storage::StorageError;
 use battlearena_storage::events::Backoff;
 use battlearena_telemetry::grpc::InstrumentedChannel;
-use battlearena_telemetry::trace;
+use battlearena_telemetry::trace::{batch_span, current_traceparent};
+use serde_json::Value;
 use tonic::{Code, Status, Streaming};
+use tracing::Span;
 
 use crate::domain::{Answer, Entry, FEED_KINDS, feed_event};
 use crate::hub::{Channel, Hub, Origin};
@@ -75,7 +77,7 @@ async fn follow(hub: &Hub, log: &InstrumentedChannel, backoff: &mut Backoff) -> 
     backoff.reset();
     loop {
         let batch = next(&mut stream).await?;
-        feed.publish(&shown(&batch.events), Instant::now());
+        publish(feed, &batch.events);
     }
 }
 
@@ -94,7 +96,7 @@ async fn open(
     while last < head {
         match next(&mut stream).await {
             Ok(batch) => {
-                recent.extend(shown(&batch.events));
+                recent.extend(past(&batch.events));
                 last = batch.offset;
             }
             // Retention was there first.
@@ -122,15 +124,43 @@ async fn next(stream: &mut Streaming<SubscribeResponse>) -> Result<SubscribeResp
     message.ok_or(FeedError::Silent)
 }
 
-fn shown(events: &[Event]) -> Vec<Entry> {
-    events.iter().filter_map(entry).collect()
+/// Publishes events, each in the trace that caused it.
+fn publish(feed: &Channel, events: &[Event]) {
+    let received = Instant::now();
+    let (mut entries, mut spans) = (Vec::with_capacity(events.len()), Vec::new());
+    for event in events {
+        let Some((kind, data)) = event.body.as_ref().and_then(feed_event) else { continue };
+        let span = span(kind, &event.traceparent);
+        let traceparent = span.in_scope(current_traceparent);
+        entries.push(entry(event, kind, &data, traceparent.as_deref()));
+        spans.push(span);
+    }
+    feed.publish(&entries, received);
 }
 
-fn entry(event: &Event) -> Option<Entry> {
-    let (kind, data) = feed_event(event.body.as_ref()?)?;
-    let span = tracing::info_span!("publish_event", event.type = kind);
-    trace::set_parent(&span, &event.traceparent);
+fn span(kind: &str, traceparent: &str) -> Span {
+    batch_span([traceparent], || {
+        tracing::info_span!(
+            "publish_event",
+            otel.kind = "consumer",
+            messaging.system = "event_log",
+            messaging.operation.type = "process",
+            messaging.destination.name = NAME,
+            event.type = kind,
+        )
+    })
+}
+
+/// What was published before this process began: it happens in no trace any more.
+fn past(events: &[Event]) -> impl Iterator<Item = Entry> {
+    events.iter().filter_map(|event| {
+        let (kind, data) = event.body.as_ref().and_then(feed_event)?;
+        Some(entry(event, kind, &data, None))
+    })
+}
+
+fn entry(event: &Event, kind: &str, data: &Value, traceparent: Option<&str>) -> Entry {
     let timestamp = timestamp_from_wire(event.occurred_at).unwrap_or_default();
-    let frame = Answer::Event { channel: NAME, offset: event.offset, kind, timestamp, data: &data };
-    Some(Entry { offset: event.offset, text: span.in_scope(|| frame.to_text()) })
+    let frame = Answer::Event { channel: NAME, offset: event.offset, kind, timestamp, data, traceparent };
+    Entry { offset: event.offset, text: frame.to_text() }
 }

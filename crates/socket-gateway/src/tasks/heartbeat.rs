@@ -1,4 +1,5 @@
-//! Looks after all connections once a second: pings the silent, closes the dead. One loop in place of a timer for each.
+//! Looks after all connections once a second: pings the silent, closes the dead, and shows what waits. One loop in place
+//! of a timer for each.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +27,7 @@ pub(crate) async fn run(hub: Arc<Hub>, stop: CancellationToken) {
             look_after(&hub, &socket);
         }
         hub.rooms.sweep(hub.now());
+        hub.writer.observe();
         tokio::select! {
             () = stop.cancelled() => {}
             () = tokio::time::sleep(INTERVAL) => {}

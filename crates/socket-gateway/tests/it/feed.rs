@@ -5,7 +5,8 @@ use battlearena_proto::analytics::analytics_service_client::AnalyticsServiceClie
 use battlearena_proto::events::event::Body;
 use battlearena_proto::events::event_log_service_client::EventLogServiceClient;
 use battlearena_proto::events::{
-    AppendRequest, Event, MatchStarted, OutboxEvent, OutboxPosition, PlayerLoggedIn, PlayerRegistered,
+    AppendRequest, Event, MatchCrashed, MatchStarted, OutboxEvent, OutboxPosition, PlayerLoggedIn,
+    PlayerRegistered,
 };
 use battlearena_proto::timestamp_to_wire;
 use battlearena_runtime::{CancellationToken, Tasks};
@@ -13,6 +14,7 @@ use battlearena_socket_gateway::migrator;
 use battlearena_storage::DatabaseSettings;
 use battlearena_storage::testing::TestDatabase;
 use battlearena_telemetry::grpc::{InstrumentedChannel, connect};
+use battlearena_telemetry::recording::Recording;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -64,10 +66,16 @@ impl Log {
     }
 
     async fn tell(&mut self, body: Body) {
+        self.tell_in("", body).await;
+    }
+
+    /// Tells an event that was caused in a trace.
+    async fn tell_in(&mut self, traceparent: &str, body: Body) {
         self.told += 1;
         let position = OutboxPosition { incarnation: 1, transaction: 1, sequence: self.told };
         let occurred_at = Some(timestamp_to_wire(Timestamp::now()));
-        let event = Event { occurred_at, body: Some(body), ..Event::default() };
+        let traceparent = traceparent.to_owned();
+        let event = Event { occurred_at, traceparent, body: Some(body), ..Event::default() };
         let events = vec![OutboxEvent { position: Some(position), event: Some(event) }];
         let request = AppendRequest { source: "match".into(), events };
         EventLogServiceClient::new(self.channel.clone()).append(request).await.unwrap();
@@ -130,6 +138,46 @@ async fn the_feed_shows_events_and_is_recovered_over_a_restart() {
     log.match_started(4).await;
     assert_eq!(client.hear("event").await["data"]["match_id"], 4);
     client.ask(json!({"type": "unsubscribe", "channel": "feed"}), "unsubscribed").await;
+}
+
+/// Runs on the thread of the test, whose spans are recorded.
+#[tokio::test]
+async fn an_event_is_published_in_the_trace_that_caused_it() {
+    const CAUSE: &str = "00-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-1111111111111111-01";
+    let spans = Recording::start();
+    let mut log = Log::start().await;
+    let gateway = log.gateway(240).await;
+    let feed = json!({"type": "subscribe", "channel": "feed"});
+    let (mut client, subscribed) = subscribe(&gateway, feed).await;
+    let crashed = |match_id| Body::MatchCrashed(MatchCrashed { match_id, ..Default::default() });
+    log.tell_in(CAUSE, Body::PlayerLoggedIn(PlayerLoggedIn { player_id: 1 })).await;
+    log.tell_in(CAUSE, crashed(1)).await;
+    log.tell(crashed(2)).await;
+    let (traced, untraced) = (client.hear("event").await, client.hear("event").await);
+
+    // What is not shown is not published, and what nobody traces is no trace.
+    let published = async |count: usize| {
+        eventually(async || {
+            let spans = spans.spans().into_iter().filter(|span| span.name == "publish_event");
+            let published: Vec<_> = spans.collect();
+            (published.len() == count).then_some(published)
+        })
+        .await
+    };
+    let [span] = published(1).await.try_into().unwrap();
+    assert_eq!((span.parent.as_str(), span.kind.as_str()), (CAUSE, "consumer"));
+    assert_eq!(span.attribute("event.type"), "match_crashed");
+    assert_eq!(span.attribute("messaging.destination.name"), "feed");
+    assert_eq!(traced["traceparent"], span.traceparent.as_str());
+    assert_eq!((&untraced["data"]["match_id"], &untraced["traceparent"]), (&json!(2), &Value::Null));
+    // A restart reads back what was published; it does not publish it again.
+    client.vanish();
+    gateway.stop().await;
+    let gateway = log.gateway(240).await;
+    let position = json!({"type": "subscribe", "channel": "feed", "epoch": subscribed["epoch"], "offset": 0});
+    let (mut client, _) = subscribe(&gateway, position).await;
+    assert_eq!(client.hear("event").await["traceparent"], Value::Null);
+    published(1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

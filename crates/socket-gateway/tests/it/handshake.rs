@@ -30,6 +30,18 @@ async fn what_is_no_handshake_is_refused_in_http() {
     let stream = TcpStream::connect(gateway.http).await.unwrap();
     let elsewhere = client_async(format!("ws://{}/elsewhere", gateway.http), stream).await;
     assert!(matches!(elsewhere, Err(Error::Http(answer)) if answer.status() == 404));
+    gateway.connect().await;
+    // Handshakes are requests, too.
+    let requests = async |endpoint: &str, status: u16| {
+        let series =
+            format!("http_requests_total{{method=\"GET\",endpoint=\"{endpoint}\",status=\"{status}\"}}");
+        gateway.scraped(&series).await
+    };
+    for (endpoint, status, least) in
+        [("/ws", 101, 1.0), ("/ws", 400, 2.0), ("/ws", 426, 1.0), ("unmatched", 404, 2.0)]
+    {
+        assert!(requests(endpoint, status).await >= least, "{endpoint} {status}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,4 +14,5 @@ mod feed;
 mod handshake;
 mod protocol;
 mod recovery;
+mod spans;
 mod support;

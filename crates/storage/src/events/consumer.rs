@@ -3,11 +3,13 @@
 
 use std::time::{Duration, Instant};
 
-use battlearena_proto::events::{Event, event::Body};
-use battlearena_proto::{timestamp_from_wire, timestamp_to_wire};
+use battlearena_proto::events::Event;
+use battlearena_proto::timestamp_from_wire;
+use tracing::Span;
 
 use super::dead_letters::{self, DeadLetter};
 use super::queue::QueueMetrics;
+use super::spans::{self, ErrorType, Work};
 use crate::error::chain;
 use crate::{Database, Session, Statement, StorageError};
 
@@ -74,6 +76,17 @@ impl ApplyError {
             // A statement or a schema that is not as it should be is no event's fault: better stand still.
             Self::Storage(_) => false,
             Self::NotNow(_) | Self::Overtaken => false,
+        }
+    }
+}
+
+impl ErrorType for ApplyError {
+    fn error_type(&self) -> &'static str {
+        match self {
+            Self::Storage(error) => error.class(),
+            Self::NotNow(_) => "not_now",
+            Self::Event(_) => "event",
+            Self::Overtaken => "overtaken",
         }
     }
 }
@@ -148,7 +161,7 @@ impl<P: Projection> Consumer<P> {
             return self.move_on(through).await;
         }
         let began = Instant::now();
-        match self.apply_together(fresh, through).await {
+        match Work::apply(self.name, fresh).run(self.apply_together(fresh, through)).await {
             Err(error) if error.is_the_events_fault() => self.apply_one_by_one(fresh, through).await?,
             result => result?,
         }
@@ -184,19 +197,25 @@ impl<P: Projection> Consumer<P> {
 
     async fn apply_one_by_one(&mut self, events: &[Event], through: i64) -> Result<(), ApplyError> {
         for event in events {
-            let mut tries = 0;
-            while let Err(error) = self.apply_together(std::slice::from_ref(event), event.offset).await {
-                if !error.is_the_events_fault() {
-                    return Err(error);
-                }
-                tries += 1;
-                if tries == TRIES {
-                    self.bury(event, &error).await?;
-                    break;
-                }
-            }
+            Work::apply(self.name, std::slice::from_ref(event)).run(self.apply_or_bury(event)).await?;
         }
         self.move_on(through).await
+    }
+
+    async fn apply_or_bury(&mut self, event: &Event) -> Result<(), ApplyError> {
+        let mut tries = 0;
+        while let Err(error) = self.apply_together(std::slice::from_ref(event), event.offset).await {
+            if !error.is_the_events_fault() {
+                return Err(error);
+            }
+            tries += 1;
+            if tries == TRIES {
+                // To the consumer the matter is settled, to the event's trace it has failed.
+                spans::failed(&Span::current(), error.error_type());
+                return self.bury(event, &error).await;
+            }
+        }
+        Ok(())
     }
 
     async fn bury(&mut self, event: &Event, error: &ApplyError) -> Result<(), ApplyError> {
@@ -325,41 +344,22 @@ impl<P: Projection> Consumer<P> {
             transaction.rollback().await?;
             return Ok(false);
         };
-        let applied = match Body::decode(&letter.kind, &letter.payload) {
-            Ok(body) => {
-                let event = Event {
-                    offset: letter.position.parse().unwrap_or_default(),
-                    source: String::new(),
-                    occurred_at: Some(timestamp_to_wire(letter.occurred_at)),
-                    traceparent: letter.traceparent.unwrap_or_default(),
-                    body: Some(body),
+        let replayed = match letter.to_event() {
+            Ok(event) => {
+                let events = std::slice::from_ref(&event);
+                let replay = async {
+                    self.projection.apply(session, events).await?;
+                    Ok(dead_letters::remove(session, self.schema, letter.id).await?)
                 };
-                self.projection.apply(session, std::slice::from_ref(&event)).await
+                Work::apply(self.name, events).run(replay).await
             }
             Err(error) => Err(ApplyError::Event(error.to_string())),
         };
-        match applied {
-            Ok(()) => {
-                let remove = Statement::in_schema(
-                    "remove_dead_letter",
-                    "DELETE",
-                    "dead_letters",
-                    self.schema,
-                    "delete from {schema}.dead_letters where id = $1",
-                );
-                session.execute(remove, &[&letter.id]).await?;
-                transaction.commit().await?;
-            }
+        match replayed {
+            Ok(()) => transaction.commit().await?,
             Err(error) if error.is_the_events_fault() => {
                 transaction.rollback().await?;
-                let keep = Statement::in_schema(
-                    "keep_dead_letter",
-                    "UPDATE",
-                    "dead_letters",
-                    self.schema,
-                    "update {schema}.dead_letters set replay_requested = false, error = $2 where id = $1",
-                );
-                connection.session().execute(keep, &[&letter.id, &chain(&error)]).await?;
+                dead_letters::keep(connection.session(), self.schema, letter.id, &chain(&error)).await?;
             }
             Err(error) => return Err(error),
         }

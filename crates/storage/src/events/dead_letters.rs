@@ -2,6 +2,8 @@
 //! an operator lists, replays or drops them (`arena events dead`). A replay is a mark on the row: the service that owns
 //! the queue sees it and acts, in one transaction with the removal of the letter.
 
+use battlearena_proto::events::{Event, event::Body};
+use battlearena_proto::{UndecodableEvent, timestamp_to_wire};
 use jiff::Timestamp;
 
 use crate::{Database, Session, Statement, StorageError};
@@ -181,4 +183,48 @@ pub(crate) struct Revived {
     pub(crate) payload: String,
     pub(crate) traceparent: Option<String>,
     pub(crate) occurred_at: Timestamp,
+}
+
+impl Revived {
+    /// The event as the log told it.
+    pub(crate) fn to_event(&self) -> Result<Event, UndecodableEvent> {
+        Ok(Event {
+            offset: self.position.parse().unwrap_or_default(),
+            source: String::new(),
+            occurred_at: Some(timestamp_to_wire(self.occurred_at)),
+            traceparent: self.traceparent.clone().unwrap_or_default(),
+            body: Some(Body::decode(&self.kind, &self.payload)?),
+        })
+    }
+}
+
+/// Takes a letter out that has found its way.
+pub(crate) async fn remove(session: Session<'_>, schema: &str, id: i64) -> Result<(), StorageError> {
+    let remove = Statement::in_schema(
+        "remove_dead_letter",
+        "DELETE",
+        "dead_letters",
+        schema,
+        "delete from {schema}.dead_letters where id = $1",
+    );
+    session.execute(remove, &[&id]).await?;
+    Ok(())
+}
+
+/// Leaves a letter where it is, with the reason why its replay failed.
+pub(crate) async fn keep(
+    session: Session<'_>,
+    schema: &str,
+    id: i64,
+    error: &str,
+) -> Result<(), StorageError> {
+    let keep = Statement::in_schema(
+        "keep_dead_letter",
+        "UPDATE",
+        "dead_letters",
+        schema,
+        "update {schema}.dead_letters set replay_requested = false, error = $2 where id = $1",
+    );
+    session.execute(keep, &[&id, &error]).await?;
+    Ok(())
 }

@@ -1,11 +1,11 @@
-//! What is measured about anything that events wait in.
+//! What is measured about anything that events or messages wait in.
 
 use std::time::Duration;
 
 use battlearena_telemetry::metrics::{Counter, Desc, Gauge, HTTP_SECONDS, Histogram, Unit};
 
 /// The instruments of one queue (label `queue`).
-pub(crate) struct QueueMetrics {
+pub struct QueueMetrics {
     depth: Gauge,
     oldest_seconds: Gauge,
     processing_seconds: Histogram,
@@ -13,15 +13,20 @@ pub(crate) struct QueueMetrics {
 }
 
 impl QueueMetrics {
-    pub(crate) fn new(queue: &'static str) -> Self {
+    /// Registers them at zero.
+    pub fn new(queue: &'static str) -> Self {
         let desc = |name, unit, help| Desc { name, unit, help };
-        let depth = desc("queue_depth", Unit::Count, "Events that wait to be delivered or applied.");
+        let depth = desc(
+            "queue_depth",
+            Unit::Count,
+            "Events or messages that wait to be delivered, applied or stored.",
+        );
         let oldest =
-            desc("queue_oldest_seconds", Unit::Seconds, "How long the oldest waiting event has waited.");
+            desc("queue_oldest_seconds", Unit::Seconds, "How long the oldest of those that wait has waited.");
         let processing = desc(
             "queue_processing_duration_seconds",
             Unit::Seconds,
-            "Time to deliver or apply a batch of events.",
+            "Time to deliver, apply or store a batch.",
         );
         let dead =
             desc("queue_dead_letters_total", Unit::Count, "Events that were given up after several tries.");
@@ -34,12 +39,13 @@ impl QueueMetrics {
     }
 
     /// How many wait, and for how long the oldest has.
-    pub(crate) fn waiting(&self, depth: i64, oldest: Duration) {
+    pub fn waiting(&self, depth: i64, oldest: Duration) {
         self.depth.set(depth as f64);
         self.oldest_seconds.set(oldest.as_secs_f64());
     }
 
-    pub(crate) fn processed(&self, took: Duration) {
+    /// A batch took so long.
+    pub fn processed(&self, took: Duration) {
         self.processing_seconds.record_duration(took);
     }
 

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::dead_letters::{self, DeadLetter};
 use super::queue::QueueMetrics;
+use super::spans::{ErrorType, Work};
 use super::{Backoff, Outbox, OutboxRow};
 use crate::error::chain;
 use crate::{Database, Ownership, StorageError, Wake};
@@ -49,6 +50,7 @@ pub struct Relay {
     wake: Wake,
     log: EventLogServiceClient<InstrumentedChannel>,
     retention: Duration,
+    queue: &'static str,
     metrics: QueueMetrics,
 }
 
@@ -58,6 +60,15 @@ enum RelayError {
     Storage(#[from] StorageError),
     #[error("the event log does not take events")]
     Log(#[source] Failure),
+}
+
+impl ErrorType for RelayError {
+    fn error_type(&self) -> &'static str {
+        match self {
+            Self::Storage(error) => error.class(),
+            Self::Log(failure) => failure.kind().as_str(),
+        }
+    }
 }
 
 impl Relay {
@@ -77,6 +88,7 @@ impl Relay {
             wake,
             log: EventLogServiceClient::new(log),
             retention: Duration::from_secs(u64::from(settings.outbox_retention_days) * 86_400),
+            queue,
             metrics: QueueMetrics::new(queue),
         }
     }
@@ -124,7 +136,7 @@ impl Relay {
             let rows = self.outbox.after(&position, BATCH).await?;
             if let Some(last) = rows.last() {
                 let through = last.position;
-                self.deliver(rows).await?;
+                self.deliver(&rows).await?;
                 position = through;
                 empty_looks = 0;
                 backoff.reset();
@@ -151,7 +163,7 @@ impl Relay {
             let rows = self.outbox.after(&position, BATCH).await?;
             let Some(last) = rows.last() else { return Ok(()) };
             position = last.position;
-            self.deliver(rows).await?;
+            self.deliver(&rows).await?;
         }
         Ok(())
     }
@@ -172,10 +184,16 @@ impl Relay {
         Ok(OutboxPosition { incarnation, transaction: 0, sequence: 0 })
     }
 
-    async fn deliver(&mut self, rows: Vec<OutboxRow>) -> Result<(), RelayError> {
+    async fn deliver(&self, rows: &[OutboxRow]) -> Result<(), RelayError> {
         let began = Instant::now();
+        Work::relay(self.queue, rows).run(self.deliver_together(rows)).await?;
+        self.metrics.processed(began.elapsed());
+        Ok(())
+    }
+
+    async fn deliver_together(&self, rows: &[OutboxRow]) -> Result<(), RelayError> {
         let mut events = Vec::with_capacity(rows.len());
-        for row in &rows {
+        for row in rows {
             match row.decode() {
                 Ok(event) => events.push(event),
                 Err(error) => self.bury(row, &chain(&error)).await?,
@@ -185,12 +203,9 @@ impl Relay {
             return Ok(());
         }
         match self.append(events).await {
-            Ok(()) => {}
-            Err(failure) if is_refusal(&failure) => self.deliver_one_by_one(&rows).await?,
-            Err(failure) => return Err(RelayError::Log(failure)),
+            Err(failure) if is_refusal(&failure) => self.deliver_one_by_one(rows).await,
+            result => result.map_err(RelayError::Log),
         }
-        self.metrics.processed(began.elapsed());
-        Ok(())
     }
 
     async fn deliver_one_by_one(&self, rows: &[OutboxRow]) -> Result<(), RelayError> {

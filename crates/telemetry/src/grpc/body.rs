@@ -1,4 +1,5 @@
-//! The body of an answer, watched to its end: a call's code stands in its trailers.
+//! The bodies of a call. That of an answer is watched to its end: the call's code stands in its trailers. Messages
+//! are counted both ways as they pass.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -11,17 +12,20 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 
 use super::call::{Call, code_in};
+use super::framing::Messages;
 
 /// A body that knows which call it ends, and how long it may take.
 pub struct MeasuredBody {
     inner: Body,
     call: Option<Call>,
+    messages: Messages,
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
 impl MeasuredBody {
     pub(super) fn new(inner: Body, call: Call, deadline: Option<Pin<Box<Sleep>>>) -> Self {
-        Self { inner, call: Some(call), deadline }
+        let messages = call.answers();
+        Self { inner, call: Some(call), messages, deadline }
     }
 
     /// Wraps a whole answer; the code of one without a body stands in its headers.
@@ -52,10 +56,17 @@ impl http_body::Body for MeasuredBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        match Pin::new(&mut self.inner).poll_frame(context) {
+        let Self { inner, call, .. } = &mut *self;
+        let mut poll = || Pin::new(&mut *inner).poll_frame(context);
+        let frame = match call {
+            Some(call) => call.step(poll),
+            None => poll(),
+        };
+        match frame {
             Poll::Ready(frame) => {
                 match &frame {
                     Some(Ok(frame)) => {
+                        self.messages.see(frame);
                         if let Some(code) = frame.trailers_ref().and_then(code_in) {
                             self.end(code);
                         }
@@ -77,6 +88,40 @@ impl http_body::Body for MeasuredBody {
                 Some(Poll::Pending) | None => Poll::Pending,
             },
         }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+/// A request whose messages are counted.
+pub(super) fn counted(request: http::Request<Body>, call: &Call) -> http::Request<Body> {
+    request.map(|inner| Body::new(CountedBody { inner, messages: call.requests() }))
+}
+
+struct CountedBody {
+    inner: Body,
+    messages: Messages,
+}
+
+impl http_body::Body for CountedBody {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let frame = Pin::new(&mut self.inner).poll_frame(context);
+        if let Poll::Ready(Some(Ok(frame))) = &frame {
+            self.messages.see(frame);
+        }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {

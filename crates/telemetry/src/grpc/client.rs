@@ -16,8 +16,8 @@ use tonic::{Code, Status};
 use tower::{Service, ServiceExt};
 use tracing::{Instrument as _, Span};
 
-use super::body::MeasuredBody;
-use super::call::{Call, HeadersMut};
+use super::body::{MeasuredBody, counted};
+use super::call::{Call, HeadersMut, Peer};
 use super::methods::{CLIENT, Shape};
 use crate::trace;
 
@@ -32,6 +32,7 @@ const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(5), Duration::from
 #[derive(Debug, Clone)]
 pub struct InstrumentedChannel {
     channel: Channel,
+    peer: Peer,
 }
 
 /// A channel to `uri` (`http://host:port`), which connects with the first call and again after a loss. It is driven by
@@ -47,7 +48,10 @@ pub fn connect(uri: &str) -> Result<InstrumentedChannel, tonic::transport::Error
         .http2_keep_alive_interval(interval)
         .keep_alive_timeout(timeout)
         .keep_alive_while_idle(true);
-    Ok(InstrumentedChannel { channel: endpoint.connect_lazy() })
+    let uri = endpoint.uri();
+    let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
+    let peer = Peer { address: uri.host().unwrap_or_default().into(), port };
+    Ok(InstrumentedChannel { channel: endpoint.connect_lazy(), peer })
 }
 
 impl InstrumentedChannel {
@@ -69,9 +73,10 @@ impl Service<Request<Body>> for InstrumentedChannel {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
         let method = CLIENT.find(request.uri().path());
-        let mut call = Call::made(&CLIENT, method);
+        let mut call = Call::made(&CLIENT, method, &self.peer);
+        let mut request = counted(request, &call);
         let channel = self.channel.clone();
         if method.shape == Shape::Stream {
             trace::inject(&Span::current(), &mut HeadersMut(request.headers_mut()));

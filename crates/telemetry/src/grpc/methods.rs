@@ -8,8 +8,9 @@ use std::time::Duration;
 use prost::Message;
 use prost_types::FileDescriptorSet;
 use tonic::Code;
+use tracing::Span;
 
-use crate::metrics::{self, Desc, Kind, Unit};
+use crate::metrics::{self, Desc, Histogram, Kind, Unit};
 
 /// How a method is treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub(super) struct Side {
     started: Desc,
     handled: Desc,
     handling: Desc,
+    requests: Desc,
+    answers: Desc,
     methods: HashMap<String, Method>,
     unknown: Method,
 }
@@ -37,14 +40,20 @@ pub(super) struct Method {
     pub(super) service: String,
     /// `Method`.
     pub(super) name: String,
+    /// `package.Service/Method`.
+    pub(super) full_name: String,
     pub(super) shape: Shape,
+    /// Whether it is called in the background: a part of a trace that is there, and none of its own.
+    pub(super) is_background: bool,
     instruments: OnceLock<Instruments>,
 }
 
 struct Instruments {
     started: ::metrics::Counter,
     handled: [::metrics::Counter; CODES.len()],
-    handling: Option<::metrics::Histogram>,
+    handling: Option<Histogram>,
+    requests: ::metrics::Counter,
+    answers: ::metrics::Counter,
 }
 
 pub(super) static SERVER: LazyLock<Side> = LazyLock::new(|| {
@@ -55,6 +64,8 @@ pub(super) static SERVER: LazyLock<Side> = LazyLock::new(|| {
             "grpc_server_handling_seconds",
             "Time from the head of a unary call to the end of its answer.",
         ),
+        count("grpc_server_msg_received_total", "Messages that callers sent and a method has read."),
+        count("grpc_server_msg_sent_total", "Messages with which a server answered."),
     )
 });
 
@@ -63,6 +74,8 @@ pub(super) static CLIENT: LazyLock<Side> = LazyLock::new(|| {
         count("grpc_client_started_total", "Calls that were made to other services."),
         count("grpc_client_handled_total", "Calls to other services that have ended, by code."),
         seconds("grpc_client_handling_seconds", "Time of a unary call to another service, until its end."),
+        count("grpc_client_msg_sent_total", "Messages sent to other services."),
+        count("grpc_client_msg_received_total", "Messages with which other services answered."),
     )
 });
 
@@ -87,6 +100,11 @@ const CODES: [(&str, &str); 17] = [
     ("Unauthenticated", "UNAUTHENTICATED"),
 ];
 
+/// The code's name in metrics and logs.
+pub(super) fn code_label(code: Code) -> &'static str {
+    CODES[code as usize].0
+}
+
 /// The code's name in spans.
 pub(super) fn code_name(code: Code) -> &'static str {
     CODES[code as usize].1
@@ -100,19 +118,30 @@ const OPERATIONS: [(&str, &str, Shape); 4] = [
     ("grpc.reflection.v1alpha.ServerReflection", "ServerReflectionInfo", Shape::Stream),
 ];
 
+/// Methods that relays call by themselves.
+const BACKGROUND: [(&str, &str); 2] = [
+    ("battlearena.events.v1.EventLogService", "Append"),
+    ("battlearena.events.v1.EventLogService", "GetSourcePosition"),
+];
+
 const METHOD_LABELS: [&str; 2] = ["grpc_service", "grpc_method"];
 const HANDLED_LABELS: [&str; 3] = ["grpc_service", "grpc_method", "grpc_code"];
 
 impl Side {
-    fn new(started: Desc, handled: Desc, handling: Desc) -> Self {
-        metrics::describe(&started, Kind::Counter, &METHOD_LABELS);
-        metrics::describe(&handled, Kind::Counter, &HANDLED_LABELS);
-        metrics::describe(&handling, Kind::Histogram, &METHOD_LABELS);
+    fn new(started: Desc, handled: Desc, handling: Desc, requests: Desc, answers: Desc) -> Self {
+        let [service, method, code] = HANDLED_LABELS;
+        let codes = CODES.map(|(label, _)| label);
+        let labels = [(service, None), (method, None), (code, Some(codes.as_slice()))];
+        for counter in [&started, &requests, &answers] {
+            metrics::describe(counter, Kind::Counter, &labels[..2]);
+        }
+        metrics::describe(&handled, Kind::Counter, &labels);
+        metrics::describe(&handling, Kind::Histogram, &labels[..2]);
         let operations = OPERATIONS.map(|(service, name, shape)| Method::new(service, name, shape));
         let methods = own_methods().into_iter().chain(operations);
-        let methods =
-            methods.map(|method| (format!("/{}/{}", method.service, method.name), method)).collect();
-        Self { started, handled, handling, methods, unknown: Method::new("unknown", "unknown", Shape::Probe) }
+        let methods = methods.map(|method| (format!("/{}", method.full_name), method)).collect();
+        let unknown = Method::new("unknown", "unknown", Shape::Probe);
+        Self { started, handled, handling, requests, answers, methods, unknown }
     }
 
     /// The method of a request path.
@@ -131,12 +160,22 @@ impl Side {
         self.instruments(method).started.increment(1);
     }
 
-    pub(super) fn handled(&self, method: &Method, code: Code, duration: Duration) {
+    pub(super) fn handled(&self, method: &Method, code: Code, duration: Duration, span: &Span) {
         let instruments = self.instruments(method);
         instruments.handled[code as usize].increment(1);
         if let Some(handling) = &instruments.handling {
-            handling.record(duration.as_secs_f64());
+            handling.record_in(span, duration.as_secs_f64());
         }
+    }
+
+    /// Counts the messages that callers send.
+    pub(super) fn requests(&self, method: &Method) -> ::metrics::Counter {
+        self.instruments(method).requests.clone()
+    }
+
+    /// Counts the messages that callers get.
+    pub(super) fn answers(&self, method: &Method) -> ::metrics::Counter {
+        self.instruments(method).answers.clone()
     }
 
     /// A service that this process never serves or calls has no series: they are registered by the first call, if
@@ -147,7 +186,10 @@ impl Side {
             let handled = |(code, _)| {
                 metrics::counter(self.handled.name, &HANDLED_LABELS, &[&method.service, &method.name, code])
             };
+            let messages = |desc: &Desc| metrics::counter(desc.name, &METHOD_LABELS, &words);
             Instruments {
+                requests: messages(&self.requests),
+                answers: messages(&self.answers),
                 started: metrics::counter(self.started.name, &METHOD_LABELS, &words),
                 handled: CODES.map(handled),
                 handling: (method.shape == Shape::Unary)
@@ -159,7 +201,10 @@ impl Side {
 
 impl Method {
     fn new(service: &str, name: &str, shape: Shape) -> Self {
-        Self { service: service.to_owned(), name: name.to_owned(), shape, instruments: OnceLock::new() }
+        let is_background = BACKGROUND.contains(&(service, name));
+        let full_name = format!("{service}/{name}");
+        let (service, name) = (service.to_owned(), name.to_owned());
+        Self { service, name, full_name, shape, is_background, instruments: OnceLock::new() }
     }
 }
 
@@ -204,6 +249,8 @@ mod tests {
         assert_eq!(shape("/battlearena.analytics.v1.AnalyticsService/ExportPoints"), Shape::Stream);
         assert_eq!(shape("/grpc.health.v1.Health/Check"), Shape::Probe);
         assert_eq!(SERVER.find("/battlearena.match.v1.MatchService/Cheat").name, "unknown");
+        let background = SERVER.methods.values().filter(|method| method.is_background);
+        assert_eq!(background.count(), BACKGROUND.len());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 mod body;
 mod call;
 mod client;
+mod framing;
 mod methods;
 mod server;
 #[cfg(test)]
@@ -18,6 +19,6 @@ pub use server::{ServerLayer, ServerService, server_layer};
 
 /// A failure as the status that a method answers; logged with its chain if it is ours. Call it once a failure.
 pub fn status(failure: Failure) -> Status {
-    crate::failures::report(&failure);
+    call::report(&failure);
     Status::from(failure)
 }

@@ -13,7 +13,7 @@ use tonic::body::Body;
 use tower::{Layer, Service};
 use tracing::Instrument as _;
 
-use super::body::MeasuredBody;
+use super::body::{MeasuredBody, counted};
 use super::call::{Call, Headers};
 use super::methods::{SERVER, Shape};
 use super::status;
@@ -55,9 +55,9 @@ pub struct ServerService<S> {
     inner: S,
 }
 
-impl<S, B> Service<Request<B>> for ServerService<S>
+impl<S> Service<Request<Body>> for ServerService<S>
 where
-    S: Service<Request<B>, Response = Response<Body>>,
+    S: Service<Request<Body>, Response = Response<Body>>,
     S::Future: Send + 'static,
     S::Error: Send,
 {
@@ -69,18 +69,21 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
         let method = SERVER.find(request.uri().path());
-        let call = Call::served(&SERVER, method);
-        trace::set_parent_from(call.span(), &Headers(request.headers()));
+        let call = Call::served(&SERVER, method, request.headers().contains_key("traceparent"));
+        trace::set_parent_from(call.span(), &Headers(request.headers()), false);
         let allowed = Deadline::after(allowed_time(request.headers()));
-        let answer = self.inner.call(request);
+        let answer = self.inner.call(counted(request, &call));
         match method.shape {
-            Shape::Stream => answer.map(|answer| Ok(MeasuredBody::wrap(answer?, call, None))).boxed(),
+            Shape::Stream => {
+                call.scope(answer).map(|answer| Ok(MeasuredBody::wrap(answer?, call, None))).boxed()
+            }
             Shape::Unary | Shape::Probe => {
                 let span = call.span().clone();
                 async move {
-                    let answer = deadline::scope(allowed, within(answer, allowed)).instrument(span).await;
+                    let answer = call.scope(deadline::scope(allowed, within(answer, allowed)));
+                    let answer = answer.instrument(span).await;
                     Ok(MeasuredBody::wrap(answer?, call, None))
                 }
                 .boxed()

@@ -18,6 +18,7 @@ use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 use tower::{Layer, Service};
+use tracing::Instrument as _;
 
 use super::*;
 use crate::testing::{Spans, attribute, scraped};
@@ -90,6 +91,11 @@ fn handled(side: &str, method: &str, code: &str) -> f64 {
     scraped(&format!("grpc_{side}_handled_total{labels}")).unwrap()
 }
 
+fn messages(side: &str, method: &str, direction: &str) -> f64 {
+    let labels = format!(r#"{{grpc_service="{SERVICE}",grpc_method="{method}"}}"#);
+    scraped(&format!("grpc_{side}_msg_{direction}_total{labels}")).unwrap()
+}
+
 fn sampled(side: &str, method: &str) -> Option<f64> {
     scraped(&format!(
         r#"grpc_{side}_handling_seconds_count{{grpc_service="{SERVICE}",grpc_method="{method}"}}"#
@@ -105,14 +111,18 @@ async fn a_call_is_one_trace_and_keeps_its_deadline() {
     let spans = Spans::record();
     let (mut client, tasks) = serve().await;
     let before = ["server", "client"].map(|side| handled(side, "Append", "OK"));
+    let answers = || messages("server", "Append", "sent") + messages("client", "Append", "received");
+    let answers_before = answers();
     let call = deadline::scope(within(90), client.append(AppendRequest::default()));
+    let call = call.instrument(tracing::info_span!("caller"));
     assert_eq!(call.await.unwrap().into_inner().duplicates, 89);
     stop(client, tasks).await;
     let after = ["server", "client"].map(|side| handled(side, "Append", "OK"));
     assert_eq!(after, before.map(|count| count + 1.0));
+    assert_eq!(answers(), answers_before + 2.0);
     assert!(sampled("server", "Append") >= Some(1.0) && sampled("client", "Append") >= Some(1.0));
 
-    let [server, client] = spans.finished().try_into().unwrap();
+    let [server, client, _caller] = spans.finished().try_into().unwrap();
     assert_eq!((server.span_kind.clone(), client.span_kind.clone()), (SpanKind::Server, SpanKind::Client));
     assert_eq!(server.parent_span_id, client.span_context.span_id());
     assert_eq!(server.span_context.trace_id(), client.span_context.trace_id());
@@ -123,6 +133,39 @@ async fn a_call_is_one_trace_and_keeps_its_deadline() {
         assert_eq!(attribute(span, "rpc.response.status_code").as_deref(), Some("OK"));
         assert_eq!(span.status, SpanStatus::Unset);
     }
+    assert_eq!(attribute(&client, "server.address").as_deref(), Some("127.0.0.1"));
+    assert!(attribute(&client, "server.port").is_some_and(|port| port.parse::<u16>().unwrap() > 0));
+    assert_eq!(attribute(&server, "server.address"), None);
+}
+
+#[tokio::test]
+async fn a_failure_of_ours_is_logged_once_with_its_call() {
+    let spans = Spans::record();
+    let (mut client, tasks) = serve().await;
+    for key in ["ours", "theirs", "panic"] {
+        let request = RecordRequest { idempotency_key: key.to_owned(), ..Default::default() };
+        deadline::scope(within(90), client.record(request)).await.unwrap_err();
+    }
+    stop(client, tasks).await;
+    let lines = spans.lines("request failed");
+    assert_eq!(lines.len(), 2, "the caller's mistake is none of ours: {lines:?}");
+    for line in &lines {
+        assert_eq!((&line["method"], &line["status_code"]), (&"gRPC".into(), &500.into()));
+        assert_eq!(line["endpoint"], format!("{SERVICE}/Record"));
+        assert_eq!(line["grpc_code"], "Internal");
+        assert!(line["duration_ms"].as_f64().is_some() && line["trace_id"].is_string(), "{line}");
+    }
+    assert!(lines[0]["error"].as_str().unwrap().contains("secret"), "{}", lines[0]);
+}
+
+#[tokio::test]
+async fn background_calls_begin_no_trace() {
+    let spans = Spans::record();
+    let (mut client, tasks) = serve().await;
+    let call = deadline::scope(within(90), client.append(AppendRequest::default()));
+    assert_eq!(call.await.unwrap().into_inner().duplicates, 89);
+    stop(client, tasks).await;
+    assert!(spans.finished().is_empty());
 }
 
 #[tokio::test]
@@ -140,13 +183,13 @@ async fn a_method_that_hangs_is_answered_for() {
 
 #[tokio::test]
 async fn a_server_keeps_its_callers_deadline_by_itself() {
-    let hangs = tower::service_fn(|_: http::Request<()>| {
+    let hangs = tower::service_fn(|_: http::Request<tonic::body::Body>| {
         std::future::pending::<Result<http::Response<tonic::body::Body>, Status>>()
     });
     let mut service = server_layer().with_services(&[SERVICE]).layer(hangs);
     let before = handled("server", "GetSourcePosition", "DeadlineExceeded");
     let request = http::Request::post(format!("/{SERVICE}/GetSourcePosition")).header("grpc-timeout", "5m");
-    let answer = service.call(request.body(()).unwrap()).await.unwrap();
+    let answer = service.call(request.body(tonic::body::Body::empty()).unwrap()).await.unwrap();
     assert_eq!(answer.headers()["grpc-status"], "4");
     drop(answer);
     assert!(handled("server", "GetSourcePosition", "DeadlineExceeded") > before);
@@ -205,8 +248,14 @@ async fn a_stream_outlives_the_deadline_and_has_neither_span_nor_latency() {
     let (mut client, tasks) = serve().await;
     let no_time = Deadline::after(Duration::ZERO);
     let request = SubscribeRequest::default();
+    let counted = || {
+        [("client", "sent"), ("client", "received"), ("server", "received"), ("server", "sent")]
+            .map(|(side, direction)| messages(side, "Subscribe", direction))
+    };
+    assert_eq!(counted(), [0.0; 4]);
     let mut stream = deadline::scope(no_time, client.subscribe(request)).await.unwrap().into_inner();
     assert_eq!(stream.message().await.unwrap().unwrap().offset, 1);
+    assert_eq!(counted(), [1.0; 4], "each message is counted when it passes, not when the stream ends");
     let before = handled("client", "Subscribe", "Canceled");
     drop(stream);
     assert_eq!(handled("client", "Subscribe", "Canceled") - before, 1.0);

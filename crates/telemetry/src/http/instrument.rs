@@ -3,10 +3,9 @@
 
 use std::future::{Ready, ready};
 use std::panic::AssertUnwindSafe;
-use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use actix_web::body::{BodySize, MessageBody};
+use actix_web::body::MessageBody;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
 use actix_web::error::InternalError;
 use actix_web::http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
@@ -16,20 +15,16 @@ use battlearena_proto::Failure;
 use battlearena_runtime::{Deadline, Readiness, deadline};
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
-use opentelemetry::propagation::Extractor;
-use tracing::field::Empty;
-use tracing::{Instrument as _, Span};
+use tracing::Instrument as _;
 
-use super::routes::{Route, Routes, UNMATCHED};
+use super::observation::{Headers, Observation, server_span};
+use super::routes::{Routes, UNMATCHED};
 use super::{HttpFailure, RequestId, error_response, operations};
-use crate::metrics::InFlight;
+use crate::failures::Fault;
 use crate::trace;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
-
-/// nginx's status for a client that closed its connection before the answer.
-const CLIENT_CLOSED: u16 = 499;
 
 /// What a stranger may have a request take: it holds a connection to the database while it waits.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -111,34 +106,39 @@ where
         }
         let pattern = request.match_pattern();
         let route = self.routes.find(request.method(), pattern.as_deref().unwrap_or(UNMATCHED));
-        let span = server_span(&route, pattern.is_some(), request.path());
-        trace::set_parent_from(&span, &Headers(request.headers()));
+        let is_secure = request.app_config().secure();
+        let span = server_span(&route, pattern.is_some(), request.path(), is_secure);
+        // This is the public door: whoever calls is a stranger.
+        trace::set_parent_from(&span, &Headers(request.headers()), true);
         if let Some(size) = declared_size(request.headers()) {
             route.received(size);
         }
         let observation = Observation::new(route, span.clone());
-        let marks = Marks::new(&span, readiness);
+        let marks = Marks { id: observation.id(), is_traced: observation.is_traced(), readiness };
         let allowed = Deadline::after(allowed_time(request.headers()));
         let answer = answer(self.service.call(request), allowed);
         Box::pin(async move {
             let work = marks.id.scope(deadline::scope(allowed, answer)).instrument(span);
             match work.await {
                 Ok(mut response) => {
-                    observation.answered(response.status().as_u16(), response.response().body().size());
-                    let (_, head) =
-                        (marks.put_on(response.headers_mut()), response.response_mut().head_mut());
-                    close_when_draining(&marks.readiness, head);
+                    observe(observation, response.response());
+                    marks.put_on(response.response_mut());
                     Ok(response)
                 }
                 Err(Refusal { cause, mut response }) => {
-                    observation.answered(response.status().as_u16(), response.body().size());
-                    marks.put_on(response.headers_mut());
-                    close_when_draining(&marks.readiness, response.head_mut());
+                    observe(observation, &response);
+                    marks.put_on(&mut response);
                     Err(InternalError::from_response(cause, response).into())
                 }
             }
         })
     }
+}
+
+/// The end of a request that is answered.
+fn observe<B: MessageBody>(observation: Observation, response: &HttpResponse<B>) {
+    let fault = response.extensions().get::<Fault>().cloned();
+    observation.answered(response.status().as_u16(), response.body().size(), fault);
 }
 
 /// Why there is no answer by the service itself, and the one to give in its place.
@@ -171,75 +171,21 @@ async fn answer<B>(
 /// What every answer carries.
 struct Marks {
     id: RequestId,
-    traced: bool,
+    is_traced: bool,
     readiness: Readiness,
 }
 
 impl Marks {
-    fn new(span: &Span, readiness: Readiness) -> Self {
-        let context = trace::span_context(span);
-        Self { id: RequestId::of(context.as_ref()), traced: context.is_some(), readiness }
-    }
-
-    fn put_on(&self, headers: &mut HeaderMap) {
+    fn put_on<B>(&self, response: &mut HttpResponse<B>) {
+        if self.readiness.is_draining() {
+            response.head_mut().set_connection_type(ConnectionType::Close);
+        }
         let Ok(id) = HeaderValue::from_str(self.id.as_str()) else { return };
-        if self.traced {
-            headers.insert(X_TRACE_ID, id.clone());
+        if self.is_traced {
+            response.headers_mut().insert(X_TRACE_ID, id.clone());
         }
-        headers.insert(X_REQUEST_ID, id);
+        response.headers_mut().insert(X_REQUEST_ID, id);
     }
-}
-
-/// One request, counted when it is dropped: as given up by its client, unless it was answered.
-struct Observation {
-    route: Rc<Route>,
-    span: Span,
-    began: Instant,
-    status: u16,
-    size: Option<u64>,
-    _in_flight: InFlight,
-}
-
-impl Observation {
-    fn new(route: Rc<Route>, span: Span) -> Self {
-        let in_flight = route.enter();
-        Self { route, span, began: Instant::now(), status: CLIENT_CLOSED, size: None, _in_flight: in_flight }
-    }
-
-    fn answered(mut self, status: u16, size: BodySize) {
-        self.status = status;
-        self.size = match size {
-            BodySize::None => Some(0),
-            BodySize::Sized(size) => Some(size),
-            BodySize::Stream => None,
-        };
-    }
-}
-
-impl Drop for Observation {
-    fn drop(&mut self) {
-        self.route.answered(self.status, self.began.elapsed(), self.size);
-        self.span.record("http.response.status_code", self.status);
-        if self.status >= 500 {
-            self.span.record("otel.status_code", "ERROR").record("error.type", self.status);
-        }
-    }
-}
-
-fn server_span(route: &Route, matched: bool, path: &str) -> Span {
-    let pattern = matched.then_some(route.endpoint.as_str());
-    tracing::info_span!(
-        "http",
-        otel.name =
-            pattern.map_or_else(|| route.method.to_owned(), |pattern| format!("{} {pattern}", route.method)),
-        otel.kind = "server",
-        otel.status_code = Empty,
-        http.request.method = route.method,
-        http.route = pattern,
-        http.response.status_code = Empty,
-        url.path = path,
-        "error.type" = Empty,
-    )
 }
 
 /// The caller's deadline, in gRPC's notation, or the default; at most [`LONGEST`].
@@ -259,17 +205,5 @@ fn declared_size(headers: &HeaderMap) -> Option<u64> {
 fn close_when_draining(readiness: &Readiness, head: &mut actix_web::dev::ResponseHead) {
     if readiness.is_draining() {
         head.set_connection_type(ConnectionType::Close);
-    }
-}
-
-struct Headers<'a>(&'a HeaderMap);
-
-impl Extractor for Headers<'_> {
-    fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key)?.to_str().ok()
-    }
-
-    fn keys(&self) -> Vec<&str> {
-        self.0.keys().map(HeaderName::as_str).collect()
     }
 }

@@ -3,7 +3,9 @@
 
 mod failure;
 mod fallback;
+mod handshake;
 mod instrument;
+mod observation;
 mod operations;
 mod request_id;
 mod routes;
@@ -12,6 +14,7 @@ mod tests;
 
 pub use failure::{HttpFailure, error_response};
 pub use fallback::{method_not_allowed, not_found};
+pub use handshake::{Handshake, Handshakes};
 pub use instrument::Instrument;
 pub use operations::{Operations, operations};
 pub use request_id::RequestId;

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use actix_web::http::Method;
 
-use crate::metrics::{self, Desc, InFlight, Kind, Unit};
+use crate::metrics::{self, Desc, Histogram, InFlight, Kind, Unit};
+use crate::recorder::Sampled;
 
 /// The endpoint of requests that no route takes.
 pub(crate) const UNMATCHED: &str = "unmatched";
@@ -36,6 +37,12 @@ const RESPONSE_SIZE: Desc = Desc {
 const ROUTE_LABELS: [&str; 2] = ["method", "endpoint"];
 const REQUEST_LABELS: [&str; 3] = ["method", "endpoint", "status"];
 
+/// The methods that are told apart.
+const METHODS: [&str; 8] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", OTHER_METHOD];
+
+/// Every other method.
+const OTHER_METHOD: &str = "OTHER";
+
 /// Statuses that a known route has from the start: the errors among them are what an objective is computed from.
 const STATUSES_AT_START: [u16; 4] = [200, 500, 503, 504];
 
@@ -43,9 +50,11 @@ const STATUSES_AT_START: [u16; 4] = [200, 500, 503, 504];
 pub(crate) struct Route {
     pub(crate) method: &'static str,
     pub(crate) endpoint: String,
-    duration: ::metrics::Histogram,
-    request_size: ::metrics::Histogram,
-    response_size: ::metrics::Histogram,
+    /// `{method} {endpoint}`, which is the name of a span.
+    pub(crate) span_name: String,
+    duration: Histogram,
+    request_size: Histogram,
+    response_size: Histogram,
     in_progress: ::metrics::Gauge,
     statuses: RefCell<Vec<(u16, ::metrics::Counter)>>,
 }
@@ -57,12 +66,18 @@ impl Route {
         Self {
             method,
             endpoint: endpoint.to_owned(),
+            span_name: format!("{} {endpoint}", method_in_spans(method).1),
             duration: histogram(DURATION),
             request_size: histogram(REQUEST_SIZE),
             response_size: histogram(RESPONSE_SIZE),
             in_progress: metrics::gauge(IN_PROGRESS.name, &ROUTE_LABELS, &labels),
             statuses: RefCell::default(),
         }
+    }
+
+    /// The method as an attribute of spans, and as a word in their names.
+    pub(crate) fn method_in_spans(&self) -> (&'static str, &'static str) {
+        method_in_spans(self.method)
     }
 
     pub(crate) fn enter(&self) -> InFlight {
@@ -73,9 +88,9 @@ impl Route {
         self.request_size.record(size as f64);
     }
 
-    pub(crate) fn answered(&self, status: u16, duration: Duration, size: Option<u64>) {
+    pub(crate) fn answered(&self, status: u16, duration: Duration, size: Option<u64>, span: Option<Sampled>) {
         self.status(status).increment(1);
-        self.duration.record(duration.as_secs_f64());
+        self.duration.record_sampled(duration.as_secs_f64(), span);
         if let Some(size) = size {
             self.response_size.record(size as f64);
         }
@@ -101,12 +116,15 @@ pub(crate) struct Routes(RefCell<HashMap<String, Vec<Rc<Route>>>>);
 impl Routes {
     /// Describes the metrics, and registers the routes that are known.
     pub(crate) fn new(known: &[(Method, &str)]) -> Self {
-        metrics::describe(&REQUESTS, Kind::Counter, &REQUEST_LABELS);
-        metrics::describe(&DURATION, Kind::Histogram, &ROUTE_LABELS);
-        metrics::describe(&IN_PROGRESS, Kind::Gauge, &ROUTE_LABELS);
-        metrics::describe(&REQUEST_SIZE, Kind::Histogram, &ROUTE_LABELS);
-        metrics::describe(&RESPONSE_SIZE, Kind::Histogram, &ROUTE_LABELS);
+        let [method, endpoint, status] = REQUEST_LABELS;
+        let labels = [(method, Some(METHODS.as_slice())), (endpoint, None), (status, None)];
+        metrics::describe(&REQUESTS, Kind::Counter, &labels);
+        metrics::describe(&DURATION, Kind::Histogram, &labels[..2]);
+        metrics::describe(&IN_PROGRESS, Kind::Gauge, &labels[..2]);
+        metrics::describe(&REQUEST_SIZE, Kind::Histogram, &labels[..2]);
+        metrics::describe(&RESPONSE_SIZE, Kind::Histogram, &labels[..2]);
         let routes = Self::default();
+        routes.find(&Method::GET, UNMATCHED).status(404).increment(0);
         for (method, endpoint) in known {
             let route = routes.find(method, endpoint);
             for status in STATUSES_AT_START {
@@ -133,14 +151,10 @@ impl Routes {
 
 /// The method as a label; a client may send any word.
 fn method_label(method: &Method) -> &'static str {
-    match method.as_str() {
-        "GET" => "GET",
-        "POST" => "POST",
-        "PUT" => "PUT",
-        "PATCH" => "PATCH",
-        "DELETE" => "DELETE",
-        "HEAD" => "HEAD",
-        "OPTIONS" => "OPTIONS",
-        _ => "OTHER",
-    }
+    METHODS.iter().find(|known| **known == method.as_str()).unwrap_or(&OTHER_METHOD)
+}
+
+/// How the semantic conventions write a method: as an attribute, and in the name of a span.
+fn method_in_spans(label: &'static str) -> (&'static str, &'static str) {
+    if label == OTHER_METHOD { ("_OTHER", "HTTP") } else { (label, label) }
 }

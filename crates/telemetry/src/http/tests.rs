@@ -65,6 +65,7 @@ fn routes(cfg: &mut ServiceConfig) {
             Err(Failure::internal(std::io::Error::other("secret")))?
         }),
     )
+    .route("/silent", web::get().to(async || HttpResponse::InternalServerError()))
     .route(
         "/refuses",
         web::get().to(async || -> Result<HttpResponse, HttpFailure> { Err(Failure::conflict("no"))? }),
@@ -121,7 +122,7 @@ async fn no_path_and_no_method_of_a_client_becomes_a_label() {
     let answer = Answer::of(app.call(TestRequest::put().uri("/secret-path").to_request()).await).await;
     assert_eq!((answer.status.as_u16(), &answer.json()["error"]["code"]), (404, &"not_found".into()));
     assert_eq!(requests("PUT", "unmatched", 404), Some(1.0));
-    assert!(!crate::render().contains("secret-path"));
+    assert!(!crate::render(crate::Format::Text).contains("secret-path"));
 }
 
 #[actix_web::test]
@@ -183,7 +184,72 @@ async fn one_server_span_continues_the_callers_trace() {
     assert_eq!(attribute(&span, "http.route").as_deref(), Some("/fails"));
     assert_eq!(attribute(&span, "http.request.method").as_deref(), Some("GET"));
     assert_eq!(attribute(&span, "http.response.status_code").as_deref(), Some("500"));
+    assert_eq!(attribute(&span, "error.type").as_deref(), Some("500"));
+    assert_eq!(attribute(&span, "url.path").as_deref(), Some("/fails"));
+    assert_eq!(attribute(&span, "url.scheme").as_deref(), Some("http"));
     assert!(matches!(span.status, Status::Error { .. }));
+}
+
+#[actix_web::test]
+async fn a_failure_of_ours_is_logged_once_with_its_request_and_stays_at_home() {
+    let spans = Spans::record();
+    let app = app!();
+    let errors = || scraped(r#"app_errors_total{error_type="internal",severity="error"}"#).unwrap();
+    let before = errors();
+    let answer = Answer::of(app.call(TestRequest::get().uri("/fails").to_request()).await).await;
+    assert!(!String::from_utf8(answer.body.clone()).unwrap().contains("secret"));
+    // Other tests of this process may fail too; none takes a failure back.
+    assert!(errors() > before);
+    let [line] = spans.lines("request failed").try_into().unwrap();
+    assert_eq!((&line["level"], &line["error.type"]), (&"ERROR".into(), &"internal".into()));
+    assert!(line["error"].as_str().unwrap().contains("secret"), "{line}");
+    assert_eq!((&line["method"], &line["endpoint"]), (&"GET".into(), &"/fails".into()));
+    assert_eq!(line["status_code"], 500);
+    assert!(line["duration_ms"].as_f64().is_some_and(|duration| duration >= 0.0), "{line}");
+    assert_eq!(line["request_id"].as_str(), answer.header("x-request-id").as_deref());
+    assert_eq!(line["trace_id"], line["request_id"]);
+    let [span] = spans.finished().try_into().unwrap();
+    assert_eq!(line["span_id"], span.span_context.span_id().to_string());
+
+    for (path, lines) in [("/refuses", 0), ("/nowhere", 0), ("/silent", 1)] {
+        let spans = Spans::record();
+        Answer::of(app.call(TestRequest::get().uri(path).to_request()).await).await;
+        assert_eq!(spans.lines("request failed").len(), lines, "{path}");
+    }
+}
+
+#[actix_web::test]
+async fn the_access_log_has_one_line_for_every_other_request() {
+    crate::failures::log_access();
+    let spans = Spans::record();
+    let app = app!();
+    for path in ["/refuses", "/fails", "/livez", "/metrics"] {
+        Answer::of(app.call(TestRequest::get().uri(path).to_request()).await).await;
+    }
+    drop(Box::pin(app.call(TestRequest::get().uri("/gone").to_request())));
+    let lines = spans.lines("request answered");
+    let statuses: Vec<_> = lines.iter().map(|line| (&line["endpoint"], &line["status_code"])).collect();
+    assert_eq!(statuses, [(&"/refuses".into(), &409.into()), (&"/gone".into(), &499.into())]);
+    assert!(lines.iter().all(|line| line["level"] == "INFO" && line["trace_id"] == line["request_id"]));
+    assert!(
+        spans.finished().iter().filter(|span| span.name != "GET /fails").all(|span| span.events.is_empty())
+    );
+}
+
+#[actix_web::test]
+async fn a_method_that_nobody_knows_is_one_word() {
+    let spans = Spans::record();
+    let app = app!();
+    let brew = || TestRequest::default().method(Method::from_bytes(b"BREW").unwrap());
+    Answer::of(app.call(brew().uri("/drained").to_request()).await).await;
+    Answer::of(app.call(brew().uri("/nowhere").to_request()).await).await;
+    let spans = spans.finished();
+    let names: Vec<_> = spans.iter().map(|span| span.name.as_ref()).collect();
+    assert_eq!(names, ["HTTP /drained", "HTTP"]);
+    for span in spans {
+        assert_eq!(attribute(&span, "http.request.method").as_deref(), Some("_OTHER"));
+        assert_eq!(attribute(&span, "error.type"), None);
+    }
 }
 
 #[actix_web::test]

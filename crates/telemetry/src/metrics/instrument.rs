@@ -4,12 +4,12 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use metrics::{Key, Level, Metadata};
+use metrics::Key;
+use tracing::Span;
 
-use super::catalogue::{Kind, describe};
+use super::catalogue::{Kind, Words, describe};
 use super::{Desc, Labels};
-
-static METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
+use crate::recorder::{self, Exemplars, Sampled};
 
 /// A number that only rises.
 #[derive(Clone)]
@@ -25,7 +25,7 @@ impl Counter {
     /// Registers the series of one label value at zero, where the values are spread over the program: the name of a
     /// queue, written down where the queue is made.
     pub fn of(desc: &Desc, name: &'static str, value: &'static str) -> Self {
-        describe(desc, Kind::Counter, &[name]);
+        describe(desc, Kind::Counter, &[(name, Some(&[value]))]);
         Self(counter(desc.name, &[name], &[value]))
     }
 
@@ -53,7 +53,7 @@ impl Gauge {
 
     /// Registers the series of one label value at zero. See [`Counter::of`].
     pub fn of(desc: &Desc, name: &'static str, value: &'static str) -> Self {
-        describe(desc, Kind::Gauge, &[name]);
+        describe(desc, Kind::Gauge, &[(name, Some(&[value]))]);
         Self(gauge(desc.name, &[name], &[value]))
     }
 
@@ -68,9 +68,13 @@ impl Gauge {
     }
 }
 
-/// Samples, counted by size.
+/// Samples, counted by size. Where they are times that were taken in a sampled span, the scrape names the trace of a
+/// recent one for each bucket, if its reader asks for OpenMetrics.
 #[derive(Clone)]
-pub struct Histogram(metrics::Histogram);
+pub struct Histogram {
+    samples: metrics::Histogram,
+    exemplars: Option<Arc<Exemplars>>,
+}
 
 impl Histogram {
     /// Registers the histogram, without samples. `buckets` documents at the place of use what the table of bounds says
@@ -78,29 +82,47 @@ impl Histogram {
     pub fn new(desc: &Desc, buckets: &'static [f64]) -> Self {
         check_buckets(desc, buckets);
         describe(desc, Kind::Histogram, &[]);
-        Self(histogram(desc.name, &[], &[]))
+        histogram(desc.name, &[], &[])
     }
 
     /// Registers the series of one label value. See [`Counter::of`].
     pub fn of(desc: &Desc, buckets: &'static [f64], name: &'static str, value: &'static str) -> Self {
         check_buckets(desc, buckets);
-        describe(desc, Kind::Histogram, &[name]);
-        Self(histogram(desc.name, &[name], &[value]))
+        describe(desc, Kind::Histogram, &[(name, Some(&[value]))]);
+        histogram(desc.name, &[name], &[value])
     }
 
     /// Takes a sample, in the unit of the histogram.
     pub fn record(&self, value: f64) {
-        self.0.record(value);
+        self.samples.record(value);
+    }
+
+    /// Takes a sample of what `span` stands for.
+    pub fn record_in(&self, span: &Span, value: f64) {
+        let sampled = self.exemplars.as_ref().and_then(|_| Sampled::of_span(span));
+        self.record_sampled(value, sampled);
     }
 
     /// Takes a sample of time.
     pub fn record_duration(&self, duration: Duration) {
-        self.0.record(duration.as_secs_f64());
+        self.record(duration.as_secs_f64());
     }
 
     /// Times from now until the guard is dropped.
     pub fn start(&self) -> Timer {
-        Timer { histogram: self.0.clone(), began: Instant::now() }
+        self.start_in(Span::none())
+    }
+
+    /// Times what `span` stands for, from now until the guard is dropped.
+    pub fn start_in(&self, span: Span) -> Timer {
+        Timer { histogram: self.clone(), span, began: Instant::now() }
+    }
+
+    pub(crate) fn record_sampled(&self, value: f64, span: Option<Sampled>) {
+        self.samples.record(value);
+        if let (Some(span), Some(exemplars)) = (span, &self.exemplars) {
+            exemplars.offer(value, span);
+        }
     }
 }
 
@@ -111,12 +133,12 @@ pub struct CounterVec<L>(Arc<[metrics::Counter]>, PhantomData<fn(L)>);
 pub struct GaugeVec<L>(Arc<[metrics::Gauge]>, PhantomData<fn(L)>);
 
 /// One histogram for each combination of labels.
-pub struct HistogramVec<L>(Arc<[metrics::Histogram]>, PhantomData<fn(L)>);
+pub struct HistogramVec<L>(Arc<[Histogram]>, PhantomData<fn(L)>);
 
 impl<L: Labels> CounterVec<L> {
     /// Registers every combination at zero.
     pub fn new(desc: &Desc, names: L::Names) -> Self {
-        describe(desc, Kind::Counter, names.as_ref());
+        describe(desc, Kind::Counter, &described::<L>(names));
         Self(every::<L, _>(|words| counter(desc.name, names.as_ref(), words)), PhantomData)
     }
 
@@ -129,7 +151,7 @@ impl<L: Labels> CounterVec<L> {
 impl<L: Labels> GaugeVec<L> {
     /// Registers every combination at zero.
     pub fn new(desc: &Desc, names: L::Names) -> Self {
-        describe(desc, Kind::Gauge, names.as_ref());
+        describe(desc, Kind::Gauge, &described::<L>(names));
         Self(every::<L, _>(|words| gauge(desc.name, names.as_ref(), words)), PhantomData)
     }
 
@@ -143,12 +165,12 @@ impl<L: Labels> HistogramVec<L> {
     /// Registers every combination, without samples. See [`Histogram::new`] for `buckets`.
     pub fn new(desc: &Desc, names: L::Names, buckets: &'static [f64]) -> Self {
         check_buckets(desc, buckets);
-        describe(desc, Kind::Histogram, names.as_ref());
+        describe(desc, Kind::Histogram, &described::<L>(names));
         Self(every::<L, _>(|words| histogram(desc.name, names.as_ref(), words)), PhantomData)
     }
 
     /// The histogram of one combination.
-    pub fn with(&self, labels: L) -> &metrics::Histogram {
+    pub fn with(&self, labels: L) -> &Histogram {
         &self.0[labels.place()]
     }
 }
@@ -185,36 +207,41 @@ impl Drop for InFlight {
 /// A sample of time, taken when it is dropped.
 #[must_use = "it times until it is dropped"]
 pub struct Timer {
-    histogram: metrics::Histogram,
+    histogram: Histogram,
+    span: Span,
     began: Instant,
 }
 
 impl Drop for Timer {
     fn drop(&mut self) {
-        self.histogram.record(self.began.elapsed().as_secs_f64());
+        self.histogram.record_in(&self.span, self.began.elapsed().as_secs_f64());
     }
 }
 
 pub(crate) fn counter(name: &'static str, names: &[&'static str], words: &[&str]) -> metrics::Counter {
-    let counter =
-        metrics::with_recorder(|recorder| recorder.register_counter(&key(name, names, words), &METADATA));
+    let counter = recorder::counter(&key(name, names, words));
     // Zero is written, so that the series is there before its first increment: `rate` cannot see a series appear.
     counter.increment(0);
     counter
 }
 
 pub(crate) fn gauge(name: &'static str, names: &[&'static str], words: &[&str]) -> metrics::Gauge {
-    metrics::with_recorder(|recorder| recorder.register_gauge(&key(name, names, words), &METADATA))
+    recorder::gauge(&key(name, names, words))
 }
 
-pub(crate) fn histogram(name: &'static str, names: &[&'static str], words: &[&str]) -> metrics::Histogram {
-    metrics::with_recorder(|recorder| recorder.register_histogram(&key(name, names, words), &METADATA))
+pub(crate) fn histogram(name: &'static str, names: &[&'static str], words: &[&str]) -> Histogram {
+    let (samples, exemplars) = recorder::histogram(&key(name, names, words));
+    Histogram { samples, exemplars }
 }
 
 fn key(name: &'static str, names: &[&'static str], words: &[&str]) -> Key {
     let labels: Vec<_> =
         names.iter().zip(words).map(|(name, word)| metrics::Label::new(*name, (*word).to_owned())).collect();
     Key::from_parts(name, labels)
+}
+
+fn described<L: Labels>(names: L::Names) -> Vec<Words<'static>> {
+    names.as_ref().iter().copied().zip(L::words().into_iter().map(Some)).collect()
 }
 
 fn every<L: Labels, T>(make: impl Fn(&[&'static str]) -> T) -> Arc<[T]> {

@@ -24,8 +24,13 @@ pub trait Labels: Copy + 'static {
     /// An array with a name for each label.
     type Names: AsRef<[&'static str]> + Copy;
 
+    /// The words of each label.
+    fn words() -> Vec<&'static [&'static str]>;
+
     /// The words of every combination, in the order of [`Labels::place`].
-    fn combinations() -> Vec<Vec<&'static str>>;
+    fn combinations() -> Vec<Vec<&'static str>> {
+        Self::words().into_iter().fold(vec![Vec::new()], product)
+    }
 
     /// The place of this combination.
     fn place(self) -> usize;
@@ -34,8 +39,8 @@ pub trait Labels: Copy + 'static {
 impl<A: Label> Labels for A {
     type Names = [&'static str; 1];
 
-    fn combinations() -> Vec<Vec<&'static str>> {
-        A::values().iter().map(|word| vec![*word]).collect()
+    fn words() -> Vec<&'static [&'static str]> {
+        vec![A::values()]
     }
 
     fn place(self) -> usize {
@@ -46,8 +51,8 @@ impl<A: Label> Labels for A {
 impl<A: Label, B: Label> Labels for (A, B) {
     type Names = [&'static str; 2];
 
-    fn combinations() -> Vec<Vec<&'static str>> {
-        product(A::combinations(), B::values())
+    fn words() -> Vec<&'static [&'static str]> {
+        vec![A::values(), B::values()]
     }
 
     fn place(self) -> usize {
@@ -58,8 +63,8 @@ impl<A: Label, B: Label> Labels for (A, B) {
 impl<A: Label, B: Label, C: Label> Labels for (A, B, C) {
     type Names = [&'static str; 3];
 
-    fn combinations() -> Vec<Vec<&'static str>> {
-        product(<(A, B)>::combinations(), C::values())
+    fn words() -> Vec<&'static [&'static str]> {
+        vec![A::values(), B::values(), C::values()]
     }
 
     fn place(self) -> usize {

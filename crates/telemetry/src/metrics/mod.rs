@@ -7,14 +7,14 @@ mod label;
 #[cfg(test)]
 mod tests;
 
-pub use catalogue::{Entry, Kind, catalogue};
+pub use catalogue::{Entry, Kind, LabelEntry, catalogue};
 pub use instrument::{Counter, CounterVec, Gauge, GaugeVec, Histogram, HistogramVec, InFlight, Timer};
 pub use label::{Label, Labels};
 
-pub(crate) use catalogue::describe;
+pub(crate) use catalogue::{Words, describe};
 pub(crate) use instrument::{counter, gauge, histogram};
 
-pub use crate::buckets::{BYTES, HTTP_SECONDS, MATCH_SECONDS, SQL_SECONDS};
+pub use crate::buckets::{BYTES, HTTP_SECONDS, MATCH_SECONDS, OPERATION_SECONDS, SQL_SECONDS};
 pub use crate::label;
 
 /// What an instrument measures.

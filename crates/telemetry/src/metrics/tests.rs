@@ -44,7 +44,7 @@ fn every_histogram_is_a_histogram_with_its_own_bounds() {
     ];
     for (name, bounds, bound) in table {
         Histogram::new(&desc(name), bounds).record(0.00001);
-        let text = crate::render();
+        let text = crate::render(crate::Format::Text);
         assert!(text.contains(&format!("# TYPE {name} histogram\n")), "{name}");
         assert_eq!(scraped(&format!(r#"{name}_bucket{{le="{bound}"}}"#)), Some(1.0), "{name}");
         let shown = text.lines().filter(|line| line.starts_with(&format!("{name}_bucket{{")));
@@ -79,10 +79,27 @@ fn guards_record_when_they_are_dropped() {
 
 #[test]
 fn the_catalogue_knows_every_instrument() {
-    let _counter = CounterVec::<Tier>::new(&desc("test_catalogue_total"), ["tier"]);
-    let entries = catalogue();
-    let entry = entries.iter().find(|entry| entry.name == "test_catalogue_total").unwrap();
-    assert_eq!((entry.kind, entry.unit, &entry.labels), (Kind::Counter, "count", &vec!["tier"]));
+    let entry = |name| catalogue().into_iter().find(|entry| entry.name == name).unwrap();
+    let _counters = CounterVec::<(Tier, Outcome)>::new(&desc("test_catalogue_total"), ["tier", "outcome"]);
+    let counters = entry("test_catalogue_total");
+    assert_eq!((counters.kind, counters.unit, counters.bounds), (Kind::Counter, "count", None));
+    let labels: Vec<_> = counters.labels.iter().map(|label| (label.name, label.values.clone())).collect();
+    let words = |words: &[&'static str]| Some(words.iter().copied().collect());
+    assert_eq!(labels, [("tier", words(Tier::WORDS)), ("outcome", words(&["ok", "refused"]))]);
+
+    for queue in ["outbox", "inbox", "outbox"] {
+        Histogram::of(&desc("test_catalogue_bytes"), BYTES, "queue", queue);
+    }
+    let histogram = entry("test_catalogue_bytes");
+    assert_eq!((histogram.kind, histogram.bounds), (Kind::Histogram, Some(BYTES)));
+    assert_eq!(
+        histogram.labels[0].values,
+        words(&["inbox", "outbox"]),
+        "what is spread over the program adds up"
+    );
+
+    crate::sql::Handle::new("select", "test_catalogue");
+    assert_eq!(entry("database_queries_total").labels[1], LabelEntry { name: "query", values: None });
 }
 
 #[tokio::test]
@@ -92,15 +109,18 @@ async fn the_process_tells_of_itself() {
         environment: "development".into(),
         log_format: crate::LogFormat::Auto,
         log_filter: "info".into(),
+        access_log: false,
+        metrics: crate::Switch::On,
+        edge_traces_per_second: 100,
     };
     crate::process::start(&settings.named("test"), tokio::runtime::Handle::current());
-    let text = crate::render();
+    let text = crate::render(crate::Format::Text);
     assert!(text.contains(r#"environment="development",service_name="test""#), "{text}");
     assert!(text.contains("# TYPE process_cpu_seconds_total counter\n"));
     assert!(scraped("process_open_fds").unwrap() > 0.0);
     assert!(scraped("app_uptime_seconds").is_some());
-    assert!(scraped("tokio_workers").unwrap() >= 1.0);
-    assert!(scraped("tokio_workers_busy_seconds_total").is_some());
+    assert!(scraped(r#"tokio_workers{runtime="main"}"#).unwrap() >= 1.0);
+    assert!(scraped(r#"tokio_workers_busy_seconds_total{runtime="main"}"#).is_some());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tracing::{Instrument as _, Span};
+use tracing::Instrument as _;
 
 use super::{Entering, Listening, Loaded, Session};
 use crate::domain::{Answer, ErrorCode, Position, Refusal, Topic};
@@ -30,26 +30,26 @@ impl Session {
     }
 
     /// Listens to a room.
-    pub(super) fn subscribe(&mut self, name: &str, entering: Entering, span: &Span) -> Result<(), Refusal> {
+    pub(super) fn subscribe(&mut self, name: &str, entering: Entering) -> Result<(), Refusal> {
         if self.find(name).is_some() {
             return Err(Refusal::conflict("already subscribed to this room"));
         }
-        self.enter(name, entering, span)
+        self.enter(name, entering)
     }
 
     /// Joins a room, to which the connection may be listening.
-    pub(super) fn join(&mut self, name: &str, entering: Entering, span: &Span) -> Result<(), Refusal> {
+    pub(super) fn join(&mut self, name: &str, entering: Entering) -> Result<(), Refusal> {
         match self.find(name) {
             Some(Listening { is_joined: true, .. }) => Err(Refusal::conflict("already joined")),
             Some(_) if entering.position.is_some() => {
                 Err(Refusal::conflict("already subscribed: join without a position"))
             }
-            _ => self.enter(name, entering, span),
+            _ => self.enter(name, entering),
         }
     }
 
     /// Goes into a room, at once when it is loaded.
-    fn enter(&mut self, name: &str, entering: Entering, span: &Span) -> Result<(), Refusal> {
+    fn enter(&mut self, name: &str, entering: Entering) -> Result<(), Refusal> {
         if self.find(name).is_none() {
             self.check_channels()?;
         }
@@ -58,16 +58,17 @@ impl Session {
             return Ok(());
         }
         let (hub, name) = (self.hub.clone(), name.to_owned());
+        let span = entering.span.clone();
         let load = async move {
             let room = hub.rooms.open(&name, hub.now()).await;
             Some(Loaded { room, entering })
         };
-        self.work = Some(Box::pin(load.instrument(span.clone())));
+        self.work = Some(Box::pin(load.instrument(span)));
         Ok(())
     }
 
     pub(super) fn go_in(&mut self, room: Arc<Room>, entering: Entering) {
-        let Entering { joins, position, id, began } = entering;
+        let Entering { joins, position, id, began, span } = entering;
         if let (true, Some((player_id, username))) = (joins, &self.player) {
             room.join(&self.socket, (*player_id, username), position.as_ref(), id.as_deref());
         } else {
@@ -77,7 +78,7 @@ impl Session {
             });
         }
         let received = if joins { Received::Join } else { Received::Subscribe };
-        Metrics::get().processed(received, began);
+        Metrics::get().processed(received, began, &span);
         match self.rooms.iter_mut().find(|listening| listening.room.id == room.id) {
             Some(listening) => listening.is_joined = joins,
             None => self.rooms.push(Listening { room, is_joined: joins }),
