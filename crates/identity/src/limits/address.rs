@@ -1,0 +1,52 @@
+//! From which address a request really comes, and what of it counts. Headers are believed as far as the proxies that
+//! wrote them are ours.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+/// What is known of the way to us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AddressRules {
+    /// How many proxies of ours every request passes (`--trusted-proxies`). With 0 the header is ignored.
+    pub trusted_proxies: usize,
+    /// Whether loopback has no limit: in development, where all players of a simulation come from there.
+    pub exempt_loopback: bool,
+}
+
+/// What a limit by address counts: an IPv4 address, or the /64 network of an IPv6 one, of which a single host has all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct AddressKey(IpAddr);
+
+impl AddressRules {
+    /// The client's address: each proxy appends whom it saw, so that the entry which our outermost proxy wrote is
+    /// counted from the right. `forwarded` are the values of all `X-Forwarded-For` headers in their order.
+    ///
+    /// When there are fewer entries than proxies the request came in behind the outermost ones, and the first entry is
+    /// whom a proxy of ours saw. What cannot be read as an address falls back to who is connected.
+    pub fn client<'a>(&self, peer: IpAddr, forwarded: impl Iterator<Item = &'a str>) -> IpAddr {
+        let entries: Vec<&str> = if self.trusted_proxies == 0 {
+            Vec::new()
+        } else {
+            forwarded.flat_map(|header| header.split(',')).map(str::trim).collect()
+        };
+        let place = entries.len().saturating_sub(self.trusted_proxies);
+        entries.get(place).and_then(|entry| address(entry)).unwrap_or(peer).to_canonical()
+    }
+
+    /// What counts for limits; `None` when the address has none.
+    pub fn key(&self, client: IpAddr) -> Option<AddressKey> {
+        let client = client.to_canonical();
+        if self.exempt_loopback && client.is_loopback() {
+            return None;
+        }
+        Some(AddressKey(match client {
+            IpAddr::V4(_) => client,
+            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
+        }))
+    }
+}
+
+/// An address as proxies write it: bare, in brackets, or with a port.
+fn address(entry: &str) -> Option<IpAddr> {
+    let bare = entry.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(entry);
+    bare.parse().ok().or_else(|| entry.parse().ok().map(|address: SocketAddr| address.ip()))
+}

@@ -1,0 +1,86 @@
+//! Why a credential was refused: a closed list. The caller is told none of it; metrics and spans are.
+
+use battlearena_proto::Failure;
+use battlearena_telemetry::label;
+
+use crate::caller::unauthenticated;
+
+/// Why a credential was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum Refusal {
+    /// It is none of ours: too long, not three parts, another algorithm, a claim that is missing or of another type.
+    #[error("malformed")]
+    Malformed,
+    /// It names a key that is not known, or it is a service key that is not ours.
+    #[error("wrong_key")]
+    WrongKey,
+    /// The key is known, and did not sign this.
+    #[error("bad_signature")]
+    BadSignature,
+    /// Its time is over.
+    #[error("expired")]
+    Expired,
+    /// Its time has not come.
+    #[error("not_yet_valid")]
+    NotYetValid,
+    /// It was made for somebody else.
+    #[error("wrong_audience")]
+    WrongAudience,
+    /// It was made by somebody else.
+    #[error("wrong_issuer")]
+    WrongIssuer,
+    /// The session, the player or the key was locked out after it was made.
+    #[error("revoked")]
+    Revoked,
+    /// The signing keys have not been learned yet, so that nothing can be told about it.
+    #[error("no_keys_yet")]
+    NoKeysYet,
+}
+
+label! {
+    /// Refused credentials as metrics know them.
+    pub enum RefusalReason {
+        /// Its time is over.
+        Expired = "expired",
+        /// Locked out since it was made.
+        Revoked = "revoked",
+        /// Anything else that is wrong with it.
+        Malformed = "malformed",
+        /// Our fault: the keys are not there.
+        Unavailable = "unavailable",
+    }
+}
+
+impl Refusal {
+    /// As a metric label.
+    pub fn reason(self) -> RefusalReason {
+        match self {
+            Self::Expired => RefusalReason::Expired,
+            Self::Revoked => RefusalReason::Revoked,
+            Self::NoKeysYet => RefusalReason::Unavailable,
+            Self::Malformed
+            | Self::WrongKey
+            | Self::BadSignature
+            | Self::NotYetValid
+            | Self::WrongAudience
+            | Self::WrongIssuer => RefusalReason::Malformed,
+        }
+    }
+}
+
+/// One answer for all of them: 401 without a word of why, but 503 while we could not tell.
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::NoKeysYet => Self::unavailable("the check of tokens", refusal),
+            Refusal::Malformed
+            | Refusal::WrongKey
+            | Refusal::BadSignature
+            | Refusal::Expired
+            | Refusal::NotYetValid
+            | Refusal::WrongAudience
+            | Refusal::WrongIssuer
+            | Refusal::Revoked => unauthenticated(),
+        }
+    }
+}
