@@ -45,9 +45,11 @@ fn verify(criterion: &mut Criterion) {
         });
     }
     let verifier = Verifier::new(keys, revocations, options(100));
-    let (message, signature) = headers[0].rsplit_once('.').expect("three parts");
-    let other = if signature.starts_with('A') { 'B' } else { 'A' };
-    let forged = format!("{message}.{other}{}", &signature[1..]);
+    // Changed in the low digits of its second half, so that no shortcut notices.
+    let place = headers[0].len() - 36;
+    let other = if headers[0].as_bytes()[place] == b'A' { "B" } else { "A" };
+    let mut forged = headers[0].clone();
+    forged.replace_range(place..=place, other);
     group.bench_function("refuse a forged one", |bencher| {
         bencher.iter(|| black_box(verifier.authenticate(Some(&forged), now)));
     });

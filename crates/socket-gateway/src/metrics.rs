@@ -181,13 +181,6 @@ impl Metrics {
         }
     }
 
-    /// A command was refused before it was known what it is.
-    pub(crate) fn refused(&self, code: ErrorCode) {
-        if code.close_code().is_some() {
-            self.received(Received::Refused);
-        }
-    }
-
     pub(crate) fn cut_slow_consumer(&self, frames: u64) {
         self.slow_consumers.increment(1);
         self.dropped(frames);

@@ -50,7 +50,6 @@ impl Socket {
         if refusal.code.is_ours() {
             span.record("otel.status_code", "ERROR");
         }
-        Metrics::get().refused(refusal.code);
         match refusal.code.close_code() {
             None => self.send(&refusal.to_text(), Sent::Error),
             Some(code) => self.outbox.close(code, refusal.code.as_str(), Some(&refusal.to_text())),

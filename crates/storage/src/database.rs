@@ -294,7 +294,7 @@ impl Connection {
     /// # Errors
     /// See [`StorageError`].
     pub async fn begin(&mut self) -> Result<Transaction<'_>, StorageError> {
-        static BEGIN: Statement = Statement::new("begin", "BEGIN", "none", "begin");
+        static BEGIN: Statement = Statement::new("begin", "BEGIN", "", "begin");
         let Self { object, unfinished, statement_timeout } = self;
         let Some(object) = object.as_mut() else {
             return Err(StorageError::Unavailable("the connection was given up".into()));
@@ -343,7 +343,7 @@ impl Transaction<'_> {
     /// See [`StorageError`]. After [`StorageError::Unavailable`] and the time-outs it is unknown whether the
     /// transaction was committed.
     pub async fn commit(self) -> Result<(), StorageError> {
-        static COMMIT: Statement = Statement::new("commit", "COMMIT", "none", "commit");
+        static COMMIT: Statement = Statement::new("commit", "COMMIT", "", "commit");
         measured(&COMMIT, self.statement_timeout, self.unfinished, self.inner.commit()).await
     }
 
@@ -352,7 +352,7 @@ impl Transaction<'_> {
     /// # Errors
     /// See [`StorageError`].
     pub async fn rollback(self) -> Result<(), StorageError> {
-        static ROLLBACK: Statement = Statement::new("rollback", "ROLLBACK", "none", "rollback");
+        static ROLLBACK: Statement = Statement::new("rollback", "ROLLBACK", "", "rollback");
         measured(&ROLLBACK, self.statement_timeout, self.unfinished, self.inner.rollback()).await
     }
 }

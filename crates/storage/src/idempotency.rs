@@ -93,7 +93,7 @@ impl Answers {
         static LOCK: Statement = Statement::new(
             "lock_idempotency_key",
             "SELECT",
-            "none",
+            "",
             "select pg_advisory_xact_lock(hashtextextended($1 || ' ' || $2, 0))",
         );
         session.query_one(&LOCK, &[&self.scope, &key.as_str()]).await?;

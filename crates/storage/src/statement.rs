@@ -16,7 +16,7 @@ pub struct Statement {
 
 impl Statement {
     /// `name` is unique in the service (label `query`), `verb` is the SQL command (label `query_type`), `table` is the
-    /// one that the statement is about.
+    /// one that the statement is about, empty when it is about none.
     pub const fn new(
         name: &'static str,
         verb: &'static str,

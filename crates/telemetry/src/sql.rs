@@ -47,7 +47,7 @@ static ERRORS: LazyLock<CounterVec<ErrorClass>> = LazyLock::new(|| {
 pub struct Handle {
     /// The command, as spans write it.
     operation: String,
-    /// `{operation} {table}`; a statement is about one table.
+    /// `{operation} {table}`, or the operation alone; a statement is about one table at most.
     span_name: OnceLock<String>,
     duration: Histogram,
     ok: ::metrics::Counter,
@@ -77,23 +77,25 @@ impl Handle {
         }
     }
 
-    /// Begins an execution: its time runs from here. `text` is the statement with placeholders, never with values. Its
-    /// span is a part of the current one; without one there is none: a probe or a poll is no trace of its own.
+    /// Begins an execution: its time runs from here. `text` is the statement with placeholders, never with values; `table`
+    /// is empty when it is about none. Its span is a part of the current one; without one there is none: a probe or a
+    /// poll is no trace of its own.
     pub fn start(&self, text: &'static str, table: &'static str) -> Timer<'_> {
         let span = if Span::current().is_disabled() { Span::none() } else { self.span(text, table) };
         Timer { handle: self, span, began: recorder::is_on().then(Instant::now), outcome: &self.cancelled }
     }
 
     fn span(&self, text: &'static str, table: &'static str) -> Span {
+        let name = || format!("{} {table}", self.operation).trim_end().to_owned();
         tracing::info_span!(
             "sql",
-            otel.name = self.span_name.get_or_init(|| format!("{} {table}", self.operation)),
+            otel.name = self.span_name.get_or_init(name),
             otel.kind = "client",
             otel.status_code = Empty,
             db.system.name = "postgresql",
             db.namespace = NAMESPACE.get(),
             db.operation.name = self.operation,
-            db.collection.name = table,
+            db.collection.name = (!table.is_empty()).then_some(table),
             db.query.text = text,
             "error.type" = Empty,
         )
@@ -266,6 +268,16 @@ mod tests {
             assert_eq!(attribute(&span, name).as_deref(), Some(value), "{name}");
         }
         assert!(matches!(span.status, opentelemetry::trace::Status::Error { .. }));
+    }
+
+    #[test]
+    fn a_statement_without_a_table_is_named_after_what_it_does() {
+        let spans = Spans::record();
+        let handle = Handle::new("COMMIT", "test_commit");
+        tracing::info_span!("use case").in_scope(|| handle.start("commit", "").ok());
+        let [span, _parent] = spans.finished().try_into().unwrap();
+        assert_eq!(span.name, "COMMIT");
+        assert_eq!(attribute(&span, "db.collection.name"), None);
     }
 
     #[test]

@@ -147,7 +147,7 @@ impl Task {
 
     async fn report(&self) -> Result<(), StorageError> {
         static SIZE: Statement =
-            Statement::new("database_size", "SELECT", "none", "select pg_database_size(current_database())");
+            Statement::new("database_size", "SELECT", "", "select pg_database_size(current_database())");
         let Some((active_by_tier, transaction_failure_rate)) = self.live.pulse(Timestamp::now()) else {
             return Ok(());
         };

@@ -194,6 +194,7 @@ impl Connection {
             Ok(None) => return self.poll_read(context),
             Err(violation) => {
                 self.ending.is_broken = true;
+                Metrics::get().received(Received::Refused);
                 self.socket.refuse(&refusal(violation));
             }
         }

@@ -99,6 +99,7 @@ impl Session {
         let limits = self.hub.policy.limits;
         let may = self.bucket.take(limits.commands_per_second, limits.commands_burst, Instant::now());
         if !may {
+            Metrics::get().received(Received::Refused);
             let message = format!("more than {} commands a second", limits.commands_per_second);
             self.socket.refuse(&Refusal::new(ErrorCode::Throttled, &message));
         }
@@ -113,8 +114,11 @@ impl Session {
         }
         let command = match parse(text) {
             Ok(command) => command,
-            Err(refusal) if self.player.is_none() => return self.socket.refuse(&before_hello(refusal)),
-            Err(refusal) => return self.socket.refuse(&refusal),
+            Err(refusal) => {
+                Metrics::get().received(Received::Refused);
+                let is_greeted = self.player.is_some();
+                return self.socket.refuse(&if is_greeted { refusal } else { before_hello(refusal) });
+            }
         };
         let received = Received::of(&command.action);
         Metrics::get().received(received);

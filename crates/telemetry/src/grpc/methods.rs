@@ -119,7 +119,8 @@ const OPERATIONS: [(&str, &str, Shape); 4] = [
 ];
 
 /// Methods that relays call by themselves.
-const BACKGROUND: [(&str, &str); 2] = [
+const BACKGROUND: [(&str, &str); 3] = [
+    ("battlearena.analytics.v1.AnalyticsService", "GetTotals"),
     ("battlearena.events.v1.EventLogService", "Append"),
     ("battlearena.events.v1.EventLogService", "GetSourcePosition"),
 ];
