@@ -31,7 +31,7 @@ build: setup-run ## Build the release binary, target/release/arena
 
 .PHONY: run
 run: build ## Run the platform on this machine, with traffic (MODE=normal)
-	$(TARGET)/release/arena up --auth open --simulate $(MODE)
+	$(TARGET)/release/arena up --simulate $(MODE)
 
 .PHONY: test
 test: setup ## Run all tests (minutes)
@@ -59,6 +59,7 @@ bench: setup build ## Measure the hot paths of this build on this machine
 .PHONY: bench-telemetry
 bench-telemetry: setup build ## Measure what metrics, traces and logs cost a request
 	scripts/bench-telemetry
+	$(CARGO) bench --package battlearena-telemetry --bench record
 
 .PHONY: metrics-doc
 metrics-doc: ## Write docs/metrics.md anew from the instruments in the code

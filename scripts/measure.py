@@ -74,21 +74,31 @@ def machine():
     return f"{os.cpu_count()} cores of {model}; {time.strftime('%Y-%m-%d')}"
 
 
-class Platform:
-    """`arena up` in open mode on free ports, with its data in `folder` and `environment` on top of ours."""
+# One machine stands for all players here, and each of them is there again and again.
+LIMITS = {
+    "ARENA_LIMIT_ACCOUNT": "1000000",
+    "ARENA_GATEWAY_LOGINS_PER_KNOWN": "1000000",
+    "ARENA_GATEWAY_LOGINS_PER_ACCOUNT": "1000000",
+}
 
-    def __init__(self, folder, environment=None):
+
+class Platform:
+    """`arena up` on free ports, with its data in `folder` and `environment` on top of ours."""
+
+    def __init__(self, folder, environment=None, auth="required"):
         self.arena = RELEASE / "arena"
         names = ["gateway-http", "match-http", "match-grpc", "analytics-http", "analytics-grpc"]
         names += ["socket-gateway-http", "socket-gateway-grpc"] if self.has("socket-gateway") else []
         self.ports = {name: free_port() for name in names}
         flags = [f"--{name}=127.0.0.1:{port}" for name, port in self.ports.items()]
         self.process = subprocess.Popen(
-            [self.arena, "up", "--auth", "open", "--data", folder / "data", *flags],
+            [self.arena, "up", "--auth", auth, "--data", folder / "data", *flags],
             stdout=subprocess.PIPE,
             text=True,
-            env=os.environ | (environment or {}),
+            env=os.environ | LIMITS | (environment or {}),
         )
+        self.key = folder / "data/secrets/game-server.key"
+        self.service_key = folder / "data/secrets/service.key"
         report = ""
         for line in self.process.stdout:
             report += line
@@ -109,9 +119,14 @@ class Platform:
         done = subprocess.run(["psql", "-qAt", "-d", self.database, "-c", text], capture_output=True, text=True, check=True)
         return done.stdout.strip()
 
-    def post(self, path, body):
-        request = urllib.request.Request(self.url(path), json.dumps(body).encode(), {"content-type": "application/json"})
+    def post(self, path, body, bearer=None):
+        headers = {"content-type": "application/json"} | ({"authorization": f"Bearer {bearer}"} if bearer else {})
+        request = urllib.request.Request(self.url(path), json.dumps(body).encode(), headers)
         return json.load(urllib.request.urlopen(request, timeout=10))
+
+    def token(self):
+        """An access token of the game server, good for five minutes."""
+        return self.post("/api/keys/token", {}, self.key.read_text().strip())["access_token"]
 
     def metrics(self, name="gateway-http"):
         """The scrape of one service; empty where metrics are off."""
@@ -137,33 +152,35 @@ class Platform:
         self.process.wait(60)
 
 
+# What a device of the benchmark shows; its number follows. Not random, and known to nobody but the benchmark.
+DEVICE = "device-of-the-benchmark-0123456789-"
+
 # The body of each request is made by Lua; ids are drawn so that no two requests hit the same row more than by chance.
 LUA = {
-    "log-in": """
+    "log-in": f"""
       request = function()
-        return wrk.format("POST", "/api/players/login", {["content-type"]="application/json"},
-          '{"player_id":' .. math.random(PLAYERS) .. '}')
+        return wrk.format("POST", "/api/players/login", HEADERS, '{{"device_id":"{DEVICE}' .. math.random(PLAYERS) .. '"}}')
       end""",
-    "register": """
+    "register": f"""
       local thread = 0
       function setup(t) t:set("id", thread); thread = thread + 1 end
       local count = 0
       request = function()
         count = count + 1
         local name = RUN .. "-" .. id .. "-" .. count
-        return wrk.format("POST", "/api/players/register", {["content-type"]="application/json"},
-          '{"username":"' .. name .. '","email":"' .. name .. '@example.com"}')
+        return wrk.format("POST", "/api/players/register", HEADERS,
+          '{{"username":"' .. name .. '","email":"' .. name .. '@example.com","device_id":"{DEVICE}' .. name .. '"}}')
       end""",
     "get player": """
-      request = function() return wrk.format("GET", "/api/players/" .. math.random(PLAYERS)) end""",
+      request = function() return wrk.format("GET", "/api/players/" .. math.random(PLAYERS), HEADERS) end""",
     "leaderboard": """
-      request = function() return wrk.format("GET", "/api/leaderboard?limit=10") end""",
+      request = function() return wrk.format("GET", "/api/leaderboard?limit=10", HEADERS) end""",
     "rank": """
-      request = function() return wrk.format("GET", "/api/players/" .. math.random(PLAYERS) .. "/rank") end""",
+      request = function() return wrk.format("GET", "/api/players/" .. math.random(PLAYERS) .. "/rank", HEADERS) end""",
     "start match": """
       request = function()
         local a = math.random(PLAYERS - 1)
-        return wrk.format("POST", "/api/matches/start", {["content-type"]="application/json"},
+        return wrk.format("POST", "/api/matches/start", HEADERS,
           '{"match_type":"solo","player_ids":[' .. a .. ',' .. (a + 1) .. '],"server_region":"eu-west"}')
       end""",
     "complete match": """
@@ -173,7 +190,7 @@ LUA = {
       request = function()
         local match = FIRST_MATCH + 2 * count + id
         count = count + 1
-        return wrk.format("POST", "/api/matches/complete", {["content-type"]="application/json"},
+        return wrk.format("POST", "/api/matches/complete", HEADERS,
           '{"match_id":' .. match .. ',"winner_id":1,"duration_seconds":20,"participant_stats":[' ..
           '{"player_id":1,"score":1200,"kills":3,"deaths":1}]}')
       end""",
@@ -188,9 +205,12 @@ end
 """
 
 
-def wrk(url, seconds, connections, script, folder):
+def wrk(url, seconds, connections, script, folder, token=""):
+    """Runs wrk; a script of ours finds its HEADERS, with an access token in them, if any."""
     path = folder / "request.lua"
-    path.write_text(f"{script}\n{DONE}")
+    bearer = f', ["authorization"]="Bearer {token}"' if token else ""
+    path.write_text(f'HEADERS = {{["content-type"]="application/json"{bearer}}}\n{script}\n{DONE}')
+    path.chmod(0o600)
     command = ["wrk", "-t", "2", "-c", str(connections), "-d", f"{seconds}s", "-s", path, url]
     out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     requests, micros, p50, p95, p99, bad = re.search(r"RESULT (.*)", out).group(1).split()
@@ -217,7 +237,7 @@ def row(name, figures, cpu):
 def measure(platform, name, seconds, connections, script, folder, path="/"):
     platform.settle()
     before = platform.processes.cpu()
-    figures = wrk(platform.url(path), seconds, connections, script, folder)
+    figures = wrk(platform.url(path), seconds, connections, script, folder, platform.token())
     # The relay and analytics may lag: their work belongs to these requests too.
     platform.settle()
     after = platform.processes.cpu()
@@ -227,7 +247,7 @@ def measure(platform, name, seconds, connections, script, folder, path="/"):
 
 
 def seed(platform, players):
-    """Players by SQL, with their events, as the gateway writes them."""
+    """Players with a device each by SQL, with their events, as the gateway writes them."""
     platform.sql(
         f"""with p as (insert into gateway.players (username, email, level, tier, region)
               select 'seed-' || n, 'seed-' || n || '@example.com', 1, 'free', '' from generate_series(1, {players}) n
@@ -236,5 +256,9 @@ def seed(platform, players):
             select 'player_registered', json_build_object('player_id', id, 'username', username, 'level', level,
                    'tier', tier, 'region', region) from p"""
     )
-    platform.sql("vacuum analyze gateway.players")
+    platform.sql(
+        f"""insert into gateway.devices (device_hash, player_id)
+            select sha256(convert_to('{DEVICE}' || id, 'UTF8')), id from gateway.players where id <= {players}"""
+    )
+    platform.sql("vacuum analyze gateway.players, gateway.devices")
     platform.settle()

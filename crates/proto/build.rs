@@ -28,10 +28,24 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "TransactionRecorded",
         "SystemEventRecorded",
         "PlayersSeen",
+        "LoginRefused",
+        "CredentialChanged",
+        "KeyChanged",
+        "PlayerDeleted",
+        "AccessRefused",
+        "SessionRevoked",
+        "PlayerSanctioned",
     ] {
         prost.type_attribute(
             format!(".battlearena.events.v1.{message}"),
             "#[derive(serde::Serialize, serde::Deserialize)]",
+        );
+    }
+    // Times stand in payloads as text, as every other time that the platform writes.
+    for field in ["SessionRevoked.tokens_expire_at", "PlayerSanctioned.until"] {
+        prost.field_attribute(
+            format!(".battlearena.events.v1.{field}"),
+            "#[serde(default, with = \"crate::time::text\")]",
         );
     }
     tonic_prost_build::configure().compile_fds_with_config(descriptors, prost)?;

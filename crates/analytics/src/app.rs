@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use battlearena_host::Host;
+use battlearena_identity::Gatekeeper;
 use battlearena_proto::analytics::analytics_service_server::{self, AnalyticsServiceServer};
 use battlearena_proto::events::event_log_service_server::{self, EventLogServiceServer};
-use battlearena_runtime::{CancellationToken, Readiness, Tasks, check_exposure};
+use battlearena_runtime::{CancellationToken, Readiness, Tasks};
 use battlearena_storage::events::QueueMetrics;
 use battlearena_storage::{Database, database_check, partitions};
 use tonic::service::Routes;
@@ -18,7 +19,7 @@ use crate::grpc::EventLogRpc;
 use crate::log::EventLog;
 use crate::metrics::Metrics;
 use crate::service::{Analytics, Live};
-use crate::tasks::{self, follower, read_models, retention};
+use crate::tasks::{self, follower, read_models, refusals, retention, revocations};
 use crate::{SCHEMA, SYSTEM_EVENTS, migrator, store};
 
 /// A batch of a relay has 500 events of some kilobytes each at most.
@@ -27,6 +28,7 @@ const MOST_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
 /// Analytics, with its ports bound.
 pub struct App {
     host: Host,
+    gatekeeper: Arc<Gatekeeper>,
     database: Database,
     log: Arc<EventLog>,
     live: Arc<Live>,
@@ -39,7 +41,8 @@ impl App {
     /// # Errors
     /// When a port is taken or a setting cannot be used.
     pub async fn build(config: Config) -> anyhow::Result<Self> {
-        check_exposure(config.grpc, config.open_bind_any)?;
+        config.identity.check_exposure(config.grpc, config.open_bind_any)?;
+        let gatekeeper = Arc::new(Gatekeeper::new(&config.identity)?);
         let database = Database::new(&config.database, "arena-analytics").context("the database settings")?;
         let newest = migrator()?.newest();
         let live = Arc::new(Live::new());
@@ -59,6 +62,11 @@ impl App {
 
         let tasks = Tasks::new();
         let stop = || tasks.token();
+        gatekeeper.start_learning_keys(&tasks);
+        if !gatekeeper.is_open() {
+            tasks.spawn("revocations", revocations::run(log.clone(), gatekeeper.clone(), stop()));
+            tasks.spawn("refusals", refusals::run(log.clone(), gatekeeper.clone(), stop()));
+        }
         let head = log.clone();
         let follow_head = stop();
         tasks.spawn("log head", async move { head.follow_head(follow_head).await });
@@ -70,7 +78,7 @@ impl App {
         tasks.spawn("retention", retention::run(database.clone(), config.event_retention(), stop()));
         tasks.spawn("partitions", partitions::keep(database.clone(), SCHEMA, &[SYSTEM_EVENTS], stop()));
         tasks.spawn("pool gauges", database.clone().keep_observing_pool(Duration::from_secs(2), stop()));
-        Ok(Self { host, database, log, live, tasks })
+        Ok(Self { host, gatekeeper, database, log, live, tasks })
     }
 
     /// Where HTTP (health and metrics) is served.
@@ -88,16 +96,21 @@ impl App {
     /// # Errors
     /// When a server fails, or something did not end in time.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
-        let Self { host, database, log, live, tasks } = self;
-        let event_log = EventLogServiceServer::new(EventLogRpc { log, stop: stop.clone() })
-            .max_decoding_message_size(MOST_MESSAGE_BYTES)
-            .max_encoding_message_size(MOST_MESSAGE_BYTES);
+        let Self { host, gatekeeper, database, log, live, tasks } = self;
+        let event_log = EventLogServiceServer::new(EventLogRpc {
+            log,
+            gatekeeper: gatekeeper.clone(),
+            stop: stop.clone(),
+        })
+        .max_decoding_message_size(MOST_MESSAGE_BYTES)
+        .max_encoding_message_size(MOST_MESSAGE_BYTES);
         let analytics = AnalyticsServiceServer::new(Analytics { database: database.clone(), live });
         let routes = Routes::new(event_log).add_service(analytics);
         let result = host
             .run(
                 &[event_log_service_server::SERVICE_NAME, analytics_service_server::SERVICE_NAME],
                 routes,
+                gatekeeper,
                 tasks,
                 stop,
             )

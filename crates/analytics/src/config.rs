@@ -26,13 +26,17 @@ pub struct Config {
     )]
     pub grpc: SocketAddr,
 
-    /// Lets open mode, in which a gRPC caller is trusted, listen on addresses that other machines reach.
+    /// Lets open mode listen on addresses that other machines reach.
     #[arg(long, env = "ARENA_OPEN_BIND_ANY")]
     pub open_bind_any: bool,
 
     /// Days for which events are kept in the log. Totals, ranks and statistics outlive them.
     #[arg(long, env = "ARENA_ANALYTICS_EVENT_RETENTION_DAYS", default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..=3650), value_name = "DAYS")]
     pub event_retention_days: u16,
+
+    #[expect(missing_docs, reason = "documented by its type")]
+    #[command(flatten)]
+    pub identity: battlearena_identity::Settings,
 
     #[expect(missing_docs, reason = "documented by its type")]
     #[command(flatten)]

@@ -7,7 +7,7 @@ mod tail;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use battlearena_proto::events::Event;
+use battlearena_proto::events::{Event, event::Body};
 use battlearena_runtime::CancellationToken;
 use battlearena_storage::{Database, StorageError, Wake};
 use tokio::sync::watch;
@@ -90,6 +90,16 @@ impl EventLog {
         drop(tail);
         self.move_head(last);
         self.wake.wake_others();
+    }
+
+    /// Forgets the names of players whose accounts these events say were deleted: in memory. The table forgets them with
+    /// the read models.
+    pub(crate) fn forget_deleted(&self, events: &[Event]) {
+        for event in events {
+            if let Some(Body::PlayerDeleted(deleted)) = &event.body {
+                self.tail().forget_name(deleted.player_id);
+            }
+        }
     }
 
     fn move_head(&self, last: i64) {

@@ -8,6 +8,7 @@ use battlearena_telemetry::metrics::{
     Counter, CounterVec, Desc, Gauge, GaugeVec, HTTP_SECONDS, Histogram, Unit,
 };
 use jiff::SignedDuration;
+use tracing::Span;
 
 label! {
     /// Who tells events.
@@ -16,6 +17,7 @@ label! {
         Match = "match",
         SocketGateway = "socket-gateway",
         Api = "api",
+        Analytics = "analytics",
         Other = "other",
     }
 }
@@ -105,10 +107,11 @@ impl Metrics {
             // Outboxes are named after their schemas.
             "socket" => Source::SocketGateway,
             "api" => Source::Api,
+            "analytics" => Source::Analytics,
             _ => Source::Other,
         };
         self.events.with((source, kind)).increment(1);
-        self.ingest_lag.record(lag.as_secs_f64().max(0.0));
+        self.ingest_lag.record_in(&Span::current(), lag.as_secs_f64().max(0.0));
     }
 
     pub(crate) fn duplicates(&self, count: u64) {

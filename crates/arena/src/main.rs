@@ -5,6 +5,7 @@ mod cli;
 mod describe;
 mod events;
 mod health;
+mod keys;
 mod probe;
 mod prove;
 mod role_process;

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use battlearena_identity::Secret;
 
 /// Asks services; clones share connections.
 #[derive(Debug, Clone)]
@@ -30,7 +31,16 @@ impl Probe {
 
     /// GETs a URL.
     pub(crate) async fn get(&self, url: &str) -> anyhow::Result<Answer> {
-        let response = self.client.get(url).send().await.with_context(|| format!("no answer from {url}"))?;
+        Self::answer(url, self.client.get(url)).await
+    }
+
+    /// GETs a URL by an API key.
+    pub(crate) async fn get_by_key(&self, url: &str, key: &Secret) -> anyhow::Result<Answer> {
+        Self::answer(url, self.client.get(url).bearer_auth(key.expose())).await
+    }
+
+    async fn answer(url: &str, request: reqwest::RequestBuilder) -> anyhow::Result<Answer> {
+        let response = request.send().await.with_context(|| format!("no answer from {url}"))?;
         let status = response.status().as_u16();
         let body = response.text().await.with_context(|| format!("no complete answer from {url}"))?;
         Ok(Answer { status, body })

@@ -4,9 +4,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use battlearena_runtime::{CancellationToken, Tasks, raise_open_file_limit, stop_requested};
+use battlearena_runtime::{CancellationToken, Tasks, finish_on, raise_open_file_limit, stop_requested};
 use clap::Args;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 
 /// The settings of one role, and what every role's process has besides.
 #[derive(Debug, Args)]
@@ -41,6 +41,8 @@ impl<C: Args> RoleProcess<C> {
         runtime()?.block_on(async {
             let telemetry =
                 battlearena_telemetry::start(telemetry.named(name)).context("cannot start telemetry")?;
+            // It outlives the workers of the HTTP servers, and so does what requests have begun.
+            finish_on(Handle::current());
             let stop = CancellationToken::new();
             let watchers = Tasks::new();
             let (stopped, watched) = (stop.clone(), watchers.token());

@@ -2,6 +2,7 @@
 //! this crate into the services.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
 
 use battlearena_runtime::CancellationToken;
@@ -9,10 +10,11 @@ use battlearena_storage::{Migrator, migrate as migrate_database};
 use clap::{Args, ValueEnum};
 
 use crate::events::EventsSettings;
+use crate::keys::KeysSettings;
 use crate::probe::url;
 use crate::role_process::RoleProcess;
 
-pub(crate) use battlearena_gateway::AuthMode;
+pub(crate) use battlearena_identity::AuthMode;
 pub(crate) use battlearena_simulator::Mode;
 
 /// `arena gateway`.
@@ -27,6 +29,8 @@ pub(crate) type Analytics = RoleProcess<battlearena_analytics::Config>;
 pub(crate) type Simulate = RoleProcess<battlearena_simulator::Config>;
 /// `arena events`.
 pub(crate) type Events = RoleProcess<EventsSettings>;
+/// `arena keys`.
+pub(crate) type Keys = RoleProcess<KeysSettings>;
 /// `arena migrate`.
 pub(crate) type Migrate = RoleProcess<MigrateSettings>;
 
@@ -112,10 +116,13 @@ impl Role {
     /// The settings of its process besides the database.
     pub(crate) fn environment(self, addresses: &Addresses, auth: AuthMode) -> Vec<(&'static str, String)> {
         let analytics = url(addresses.analytics_grpc, "");
-        match self {
+        let mut environment = vec![
+            ("ARENA_AUTH", word(auth)),
+            ("ARENA_JWKS_URL", url(addresses.gateway_http, "/.well-known/jwks.json")),
+        ];
+        environment.extend(match self {
             Self::Gateway => vec![
                 ("ARENA_GATEWAY_HTTP", addresses.gateway_http.to_string()),
-                ("ARENA_GATEWAY_AUTH", word(auth)),
                 ("ARENA_GATEWAY_MATCH_URL", url(addresses.match_grpc, "")),
                 ("ARENA_GATEWAY_SOCKET_GATEWAY_URL", url(addresses.socket_gateway_grpc, "")),
                 ("ARENA_EVENT_LOG_URL", analytics),
@@ -123,8 +130,6 @@ impl Role {
             Self::SocketGateway => vec![
                 ("ARENA_SOCKET_GATEWAY_HTTP", addresses.socket_gateway_http.to_string()),
                 ("ARENA_SOCKET_GATEWAY_GRPC", addresses.socket_gateway_grpc.to_string()),
-                // What is open for one is open for the other.
-                ("ARENA_SOCKET_GATEWAY_AUTH", word(auth)),
                 ("ARENA_EVENT_LOG_URL", analytics),
             ],
             Self::Match => vec![
@@ -136,7 +141,8 @@ impl Role {
                 ("ARENA_ANALYTICS_HTTP", addresses.analytics_http.to_string()),
                 ("ARENA_ANALYTICS_GRPC", addresses.analytics_grpc.to_string()),
             ],
-        }
+        });
+        environment
     }
 }
 
@@ -177,14 +183,21 @@ impl Addresses {
     }
 }
 
-/// The settings of the simulator's process.
-pub(crate) fn simulator_environment(addresses: &Addresses, mode: Mode) -> Vec<(&'static str, String)> {
-    vec![
+/// The settings of the simulator's process; without the key of a game server it plays open mode.
+pub(crate) fn simulator_environment(
+    addresses: &Addresses,
+    mode: Mode,
+    key: Option<&Path>,
+) -> Vec<(&'static str, String)> {
+    let key = key.map(|path| ("ARENA_GAME_SERVER_KEY_FILE", path.display().to_string()));
+    let mut environment = vec![
         ("ARENA_SIMULATE_URL", url(addresses.gateway_http, "")),
         ("ARENA_SIMULATE_ANALYTICS", url(addresses.analytics_grpc, "")),
         ("ARENA_SIMULATE_SOCKET_URL", format!("ws://{}/ws", addresses.socket_gateway_http)),
         ("ARENA_SIMULATE_MODE", word(mode)),
-    ]
+    ];
+    environment.extend(key);
+    environment
 }
 
 /// The word that the command line has for a choice.

@@ -8,6 +8,7 @@ mod fleet;
 mod place;
 mod ports;
 mod postgres;
+mod secrets;
 mod status;
 mod supervise;
 mod table;
@@ -24,11 +25,12 @@ use crate::role_process::runtime;
 use crate::roles::{Addresses, AuthMode, Mode};
 use console::Console;
 use fleet::Fleet;
+use secrets::SecretsSettings;
 
 /// Settings of `arena up`.
 #[derive(Debug, Args)]
 pub(crate) struct UpSettings {
-    /// Folder of the database and the logs, kept across restarts [default: /var/lib/battlearena for root, otherwise
+    /// Folder of the database, the secrets and the logs, kept across restarts [default: /var/lib/battlearena for root, otherwise
     /// battlearena in $XDG_DATA_HOME or ~/.local/share].
     #[arg(long, env = "ARENA_DATA", value_name = "FOLDER")]
     data: Option<PathBuf>,
@@ -48,8 +50,8 @@ pub(crate) struct UpSettings {
     )]
     database_url: Option<String>,
 
-    /// Who may use the API.
-    #[arg(long, env = "ARENA_GATEWAY_AUTH", value_enum, default_value_t = AuthMode::Open)]
+    /// Who may call: in open mode anybody may act for every player, which is for demonstrations on this machine.
+    #[arg(long, env = "ARENA_AUTH", value_enum, default_value_t = AuthMode::Required)]
     auth: AuthMode,
 
     /// Lets open mode listen on addresses that other machines reach.
@@ -63,6 +65,9 @@ pub(crate) struct UpSettings {
     /// Stop when standard input, a pipe, is closed: whoever started this holds the other end.
     #[arg(long, env = "ARENA_STOP_WITH_PARENT", hide = true)]
     stop_with_parent: bool,
+
+    #[command(flatten)]
+    secrets: SecretsSettings,
 
     #[command(flatten)]
     addresses: Addresses,

@@ -1,8 +1,10 @@
 //! Every call of the gateway's API: what is asked, in the types of the platform, and what is answered. One function a
 //! route; nothing is checked here that the gateway checks.
 
+mod account;
 mod chat;
 mod matches;
+mod moderation;
 mod money;
 mod page;
 mod players;
@@ -10,14 +12,18 @@ mod statistics;
 mod store;
 mod system;
 
+pub use account::{
+    ProfileChange, change_password, change_profile, delete_account, export, link_device, unlink_device,
+};
 pub use chat::{ChatMessage, ChatMessages, chat_history, general_history};
 pub use matches::{
     CompletedMatch, CrashedMatch, EndedMatch, MatchDetails, Matches, ParticipantDetails, ParticipantStats,
     StartedMatch, complete_match, crash_match, heartbeat, match_details, player_matches, start_match,
 };
+pub use moderation::{ban, lift_ban, lift_mute, mute, sanctions};
 pub use money::Cents;
 pub use page::Page;
-pub use players::{LoggedIn, NewPlayer, Player, Registered, log_in, player, register};
+pub use players::{LogIn, LoggedIn, NewPlayer, Player, Registered, log_in, player, register};
 pub use statistics::{
     Leaderboard, MatchStats, Place, PlayerStats, Rank, RevenueStats, leaderboard, match_stats, player_rank,
     player_stats, revenue_stats,

@@ -4,7 +4,7 @@
 mod call;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
@@ -18,6 +18,7 @@ use battlearena_proto::ErrorKind;
 
 pub use call::Call;
 
+use crate::credentials::Credentials;
 use crate::error::{Error, Fault, Missed, refusal};
 use crate::hooks::{Hooks, Sent};
 use crate::retry::{Retry, Tried};
@@ -38,6 +39,7 @@ pub struct Gateway {
     authority: Authority,
     retry: Retry,
     hooks: Hooks,
+    credentials: Option<Credentials>,
 }
 
 /// The address is not of the form `http://host:port`.
@@ -56,6 +58,25 @@ pub struct Delivery<A> {
     pub retries: u32,
     /// How the last attempt was answered; none when it was not.
     pub status: Option<u16>,
+}
+
+impl<A> Delivery<A> {
+    /// Nothing left, because there was nothing to show.
+    fn unsent(error: Error) -> Self {
+        Self { result: Err(error), lost: 0, retries: 0, status: None }
+    }
+
+    /// The same, which went on where another one ended.
+    fn behind(self, earlier: &Self) -> Self {
+        let (lost, retries) = (self.lost + earlier.lost, self.retries + earlier.retries + 1);
+        Self { lost, retries, ..self }
+    }
+}
+
+/// What every attempt of a call carries.
+struct Headers {
+    traceparent: Option<HeaderValue>,
+    authorization: Option<HeaderValue>,
 }
 
 /// What an attempt came to that was answered.
@@ -84,13 +105,25 @@ impl Gateway {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_CONNECTION)
             .build(connector);
-        Ok(Self { client, scheme, authority, retry, hooks: Hooks::default() })
+        Ok(Self { client, scheme, authority, retry, hooks: Hooks::default(), credentials: None })
     }
 
     /// The same client under other hooks.
     #[must_use]
     pub fn with_hooks(self, hooks: Hooks) -> Self {
         Self { hooks, ..self }
+    }
+
+    /// The same client, on behalf of somebody: each call shows an access token, which is renewed in time.
+    #[must_use]
+    pub fn with_credentials(self, credentials: Credentials) -> Self {
+        Self { credentials: Some(credentials), ..self }
+    }
+
+    /// The same client on behalf of nobody.
+    #[must_use]
+    pub fn anonymous(self) -> Self {
+        Self { credentials: None, ..self }
     }
 
     /// Sends a call and returns its answer.
@@ -102,10 +135,32 @@ impl Gateway {
     }
 
     /// Sends a call, and tells how many attempts it took and how many of them may have been applied unanswered. Takes
-    /// at most the time to give up plus one attempt's.
+    /// at most the time to give up plus one attempt's, and as long again when an access token has to be fetched for it.
     pub async fn deliver<A: DeserializeOwned>(&self, call: Call<A>) -> Delivery<A> {
-        let traceparent = self.hooks.header();
-        let attempt = || self.attempt(&call, traceparent.as_ref());
+        let Some(credentials) = &self.credentials else { return self.deliver_as(&call, None).await };
+        let token = match credentials.token().await {
+            Ok(token) => token,
+            Err(error) => return Delivery::unsent(error),
+        };
+        let delivery = self.deliver_as(&call, Some(token.header())).await;
+        if delivery.status != Some(StatusCode::UNAUTHORIZED.as_u16()) {
+            return delivery;
+        }
+        // A call without proof changes nothing, so that it may be sent again with a better one.
+        match credentials.after(&token).await {
+            Ok(renewed) => self.deliver_as(&call, Some(renewed.header())).await.behind(&delivery),
+            Err(_ended) => delivery,
+        }
+    }
+
+    /// Sends a call with this `authorization` header, and renews nothing.
+    pub(crate) async fn deliver_as<A: DeserializeOwned>(
+        &self,
+        call: &Call<A>,
+        authorization: Option<&HeaderValue>,
+    ) -> Delivery<A> {
+        let headers = Headers { traceparent: self.hooks.header(), authorization: authorization.cloned() };
+        let attempt = || self.attempt(call, &headers);
         let Tried { result, lost, retries } = self.retry.until_answered(call.patience, attempt).await;
         let (result, status) = match result {
             Ok(answer) => (answer.read(), Some(answer.status.as_u16())),
@@ -115,10 +170,10 @@ impl Gateway {
     }
 
     /// Makes one attempt, which the observer is told of, however it ends.
-    async fn attempt<A>(&self, call: &Call<A>, traceparent: Option<&HeaderValue>) -> Result<Answer, Missed> {
+    async fn attempt<A>(&self, call: &Call<A>, headers: &Headers) -> Result<Answer, Missed> {
         let sent = |status| Sent::Request { method: call.method.as_str(), route: call.route, status };
         let mut watch = self.hooks.watch(sent(None));
-        let result = self.exchange(call, traceparent).await;
+        let result = self.exchange(call, headers).await;
         watch.became(sent(match &result {
             Ok(answer) => Some(answer.status.as_u16()),
             Err(missed) => missed.status,
@@ -126,8 +181,8 @@ impl Gateway {
         result
     }
 
-    async fn exchange<A>(&self, call: &Call<A>, traceparent: Option<&HeaderValue>) -> Result<Answer, Missed> {
-        let request = self.request(call, traceparent).map_err(|_unsendable| Fault::NotConnected)?;
+    async fn exchange<A>(&self, call: &Call<A>, headers: &Headers) -> Result<Answer, Missed> {
+        let request = self.request(call, headers).map_err(|_unsendable| Fault::NotConnected)?;
         let response = self
             .client
             .request(request)
@@ -145,17 +200,14 @@ impl Gateway {
         Ok(Answer { status, body })
     }
 
-    fn request<A>(
-        &self,
-        call: &Call<A>,
-        traceparent: Option<&HeaderValue>,
-    ) -> http::Result<Request<Full<Bytes>>> {
+    fn request<A>(&self, call: &Call<A>, headers: &Headers) -> http::Result<Request<Full<Bytes>>> {
+        let Headers { traceparent, authorization } = headers;
         let mut uri = http::uri::Parts::default();
         uri.scheme = Some(self.scheme.clone());
         uri.authority = Some(self.authority.clone());
         uri.path_and_query = Some(PathAndQuery::try_from(call.path.as_ref())?);
         let mut request = Request::builder().method(call.method.clone()).uri(Uri::from_parts(uri)?);
-        if call.method == Method::POST {
+        if call.method != Method::GET {
             request = request.header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         if let Some(key) = &call.idempotency_key {
@@ -163,6 +215,9 @@ impl Gateway {
         }
         if let Some(traceparent) = traceparent {
             request = request.header(HeaderName::from_static("traceparent"), traceparent);
+        }
+        if let Some(authorization) = authorization {
+            request = request.header(AUTHORIZATION, authorization);
         }
         request.body(Full::new(call.body.clone()))
     }

@@ -62,6 +62,36 @@
 //!
 //! `examples/play_match.rs` is the same as a program.
 //!
+//! # Who is calling
+//!
+//! A platform in its usual, *required* mode wants an access token with nearly everything. [`Credentials`] hold one and
+//! renew it in time: the session of a player, which registration and log-in begin, or the API key of a game server. They
+//! go with HTTP ([`Gateway::with_credentials`]), gRPC ([`grpc::GameServer::with_credentials`]) and sockets
+//! ([`socket::SocketSettings::of`]).
+//!
+//! ```no_run
+//! use battlearena_client::calls::{self, NewPlayer};
+//! use battlearena_client::grpc::GameServer;
+//! use battlearena_client::socket::{Socket, SocketSettings};
+//! use battlearena_client::{Credentials, Gateway, Retry, SecretString};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let gateway = Gateway::new(&"http://127.0.0.1:8000".parse()?, Retry::default())?;
+//! let password = SecretString::from("quite a long password");
+//! let ann = NewPlayer { password: Some(&password), ..NewPlayer::named("ann", "ann@example.com") };
+//! let registered = gateway.send(calls::register(&ann)).await?;
+//! let session = Credentials::session(&gateway, registered.tokens.ok_or("no session")?);
+//! let as_ann = gateway.clone().with_credentials(session.clone());
+//! println!("{:?}", as_ann.send(calls::player(registered.player_id)).await?);
+//! let (socket, events) = Socket::open(SocketSettings::of("ws://127.0.0.1:8002/ws", session));
+//!
+//! let key = SecretString::from(std::fs::read_to_string("game-server.key")?);
+//! let server = GameServer::new(&"http://127.0.0.1:9006".parse()?, Retry::default())
+//!     .with_credentials(Credentials::key(&gateway, &key));
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Traces, and who counts what is sent
 //!
 //! A client given [`Hooks`] sends the W3C trace context of its caller: as a header, as gRPC metadata, in the frame of a
@@ -90,6 +120,7 @@
 //! ```
 
 pub mod calls;
+mod credentials;
 mod error;
 pub mod grpc;
 mod hooks;
@@ -97,7 +128,9 @@ mod http;
 mod retry;
 pub mod socket;
 
+pub use credentials::{Credentials, Tokens};
 pub use error::{Error, Fault, Refusal};
 pub use hooks::{Hooks, Observer, Sent, TraceContext};
 pub use http::{AddressError, Call, Delivery, Gateway};
 pub use retry::{Patience, Retry};
+pub use secrecy::{ExposeSecret, SecretString};

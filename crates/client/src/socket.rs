@@ -28,6 +28,7 @@ pub use event::{
 };
 pub use events::Events;
 
+use crate::credentials::Credentials;
 use crate::hooks::Hooks;
 use session::{Command, Given, Request};
 
@@ -40,26 +41,41 @@ pub struct SocketSettings {
     /// `ws://host:port/ws`.
     pub url: String,
     /// Who plays.
-    pub player_id: PlayerId,
-    /// The name that others see, 1 to 50 characters.
-    pub username: String,
+    pub who: Who,
     /// How long one attempt to connect may take, the welcome included.
     pub connect_timeout: Duration,
     /// Trace context for the commands, and who is told of handshakes and commands.
     pub hooks: Hooks,
 }
 
+/// Who plays.
+#[derive(Debug, Clone)]
+pub enum Who {
+    /// Whoever says so, which open mode takes.
+    Named {
+        /// The player.
+        player_id: PlayerId,
+        /// The name that others see, 1 to 50 characters.
+        username: String,
+    },
+    /// The player whose session it is. The connection stays when the access token is renewed.
+    Session(Credentials),
+}
+
 impl SocketSettings {
-    /// With ten seconds for each attempt to connect, and without hooks.
+    /// A player of open mode, with ten seconds for each attempt to connect, and without hooks.
     pub fn new(url: impl Into<String>, player_id: PlayerId, username: impl Into<String>) -> Self {
+        Self::by(url, Who::Named { player_id, username: username.into() })
+    }
+
+    /// The same for the player of a session.
+    pub fn of(url: impl Into<String>, session: Credentials) -> Self {
+        Self::by(url, Who::Session(session))
+    }
+
+    fn by(url: impl Into<String>, who: Who) -> Self {
         let connect_timeout = Duration::from_secs(10);
-        Self {
-            url: url.into(),
-            player_id,
-            username: username.into(),
-            connect_timeout,
-            hooks: Hooks::default(),
-        }
+        Self { url: url.into(), who, connect_timeout, hooks: Hooks::default() }
     }
 }
 
@@ -169,6 +185,31 @@ impl Socket {
     /// As [`Socket::join`].
     pub fn presence(&self, room: &str) -> Result<(), NotTaken> {
         self.give(Command::Ask(Request::Presence { room: room.to_owned() }))
+    }
+
+    /// Shuts a player out: none of its messages comes after the answer, an [`Event::Blocked`]. It holds for good and on
+    /// every connection, and the other one is not told. In a room, the offsets of its messages are left out.
+    ///
+    /// # Errors
+    /// As [`Socket::join`].
+    pub fn block(&self, player_id: PlayerId) -> Result<(), NotTaken> {
+        self.give(Command::Ask(Request::Block { player_id }))
+    }
+
+    /// Lets a player's messages come again. The answer is an [`Event::Unblocked`].
+    ///
+    /// # Errors
+    /// As [`Socket::join`].
+    pub fn unblock(&self, player_id: PlayerId) -> Result<(), NotTaken> {
+        self.give(Command::Ask(Request::Unblock { player_id }))
+    }
+
+    /// Asks who is blocked. The answer is an [`Event::Blocks`].
+    ///
+    /// # Errors
+    /// As [`Socket::join`].
+    pub fn blocks(&self) -> Result<(), NotTaken> {
+        self.give(Command::Ask(Request::Blocks))
     }
 
     /// Ends the socket at once, and its events with it. Commands without an answer are given up.

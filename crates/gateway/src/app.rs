@@ -5,14 +5,18 @@ use std::num::NonZero;
 use std::time::Duration;
 
 use actix_web::dev::{Server, ServerHandle};
+use actix_web::middleware::from_fn;
 use actix_web::web::Data;
 use actix_web::{App as HttpApp, HttpServer};
 use anyhow::Context as _;
+use battlearena_host::OperationsPort;
+use battlearena_identity::Gatekeeper;
+use battlearena_identity::http::Guard;
 use battlearena_proto::analytics::analytics_service_client::AnalyticsServiceClient;
 use battlearena_proto::events::event_log_service_client::EventLogServiceClient;
 use battlearena_proto::matches::match_service_client::MatchServiceClient;
 use battlearena_proto::realtime::realtime_service_client::RealtimeServiceClient;
-use battlearena_runtime::{CancellationToken, Readiness, Tasks, check_exposure};
+use battlearena_runtime::{CancellationToken, Readiness, Tasks};
 use battlearena_storage::events::{QueueMetrics, Relay};
 use battlearena_storage::{Database, Wake, database_check, partitions};
 use battlearena_telemetry::grpc::{InstrumentedChannel, connect};
@@ -21,15 +25,15 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
 use crate::domain::payment::DeclinePercent;
+use crate::doors::Doors;
 use crate::http::{self, Services};
 use crate::metrics::Metrics;
 use crate::service::chat::Chat;
 use crate::service::matches::Matches;
-use crate::service::players::Players;
 use crate::service::purchases::Purchases;
 use crate::service::statistics::Statistics;
 use crate::service::system_events::SystemEvents;
-use crate::{AuthMode, Config, SCHEMA, migrator, store, tasks};
+use crate::{Config, OUTBOX_CHANNEL, SCHEMA, migrator, store, tasks};
 
 /// How long requests that were accepted may take to finish once the service stops, in seconds.
 const DRAIN_SECONDS: u64 = 10;
@@ -56,10 +60,12 @@ pub struct App {
 
 /// What the background tasks need.
 struct Background {
-    database: Database,
-    wake: Wake,
+    core: Core,
+    doors: Doors,
     relay: Relay,
     analytics: InstrumentedChannel,
+    /// The operations port, when it is another one.
+    admin: Option<OperationsPort>,
 }
 
 impl App {
@@ -69,54 +75,42 @@ impl App {
     /// # Errors
     /// A setting that makes no sense, a port that is taken, or open mode on an address that others reach.
     pub async fn build(config: Config) -> anyhow::Result<Self> {
-        let Config {
-            http,
-            workers,
-            auth,
-            open_bind_any,
-            match_url,
-            socket_gateway_url,
-            payment_decline_percent,
-            database,
-            relay,
-        } = config;
-        match auth {
-            AuthMode::Open => check_exposure(http, open_bind_any)?,
-        }
+        let Config { http, workers, identity, open_bind_any, cors_origins, database, relay, .. } = &config;
+        identity.check_exposure(*http, *open_bind_any)?;
         let database =
-            Database::new(&database, "arena-gateway").context("cannot read the database's address")?;
-        let matches = connect(&match_url).with_context(|| format!("cannot read the address {match_url}"))?;
-        let matches = matches.with_services(&["battlearena.match.v1.MatchService"]);
-        let sockets = connect(&socket_gateway_url)
-            .with_context(|| format!("cannot read the address {socket_gateway_url}"))?;
-        let sockets = sockets.with_services(&["battlearena.realtime.v1.RealtimeService"]);
-        let log_url = &relay.event_log_url;
-        let analytics = connect(log_url).with_context(|| format!("cannot read the address {log_url}"))?;
-        let analytics = analytics.with_services(&[
-            "battlearena.analytics.v1.AnalyticsService",
-            "battlearena.events.v1.EventLogService",
-        ]);
+            Database::new(database, "arena-gateway").context("cannot read the database's address")?;
+        let wake = Wake::new(OUTBOX_CHANNEL);
+        let doors = Doors::build(&config, &database, &wake)?;
+        let peers = Peers::connect(&config, &doors.gatekeeper)?;
         store::register_statements();
         // The consumer opens it only once the database is there.
         QueueMetrics::new(tasks::POINTS);
 
-        let wake = Wake::new("gateway_outbox");
-        let readiness = readiness(&database, &matches, &sockets, &analytics)?;
+        let readiness = readiness(&database, &peers)?;
         let core = Core { database: database.clone(), wake: wake.clone(), metrics: Metrics::new() };
-        let decline = DeclinePercent(payment_decline_percent);
-        let chat = Chat { client: RealtimeServiceClient::new(sockets) };
-        let services = services(auth, core, decline, (matches, chat), &analytics);
+        let services = services(&config, &core, &doors, &peers);
         let workers = workers.map_or_else(cores, usize::from);
-        let (server, http_addr) = serve(http, workers, services, readiness.clone())?;
+        let admin =
+            config.admin_addr.map(|address| OperationsPort::bind("gateway", address, readiness.clone()));
+        let admin = admin.transpose()?;
+        let operations = admin.is_none().then(|| readiness.clone());
+        let (server, http_addr) =
+            serve(*http, workers, cors_origins, services, (readiness.clone(), operations))?;
+        let analytics = peers.analytics;
         let relay =
-            Relay::new(database.clone(), SCHEMA, "gateway_outbox", wake.clone(), analytics.clone(), &relay);
-        let background = Background { database, wake, relay, analytics };
+            Relay::new(database.clone(), SCHEMA, OUTBOX_CHANNEL, wake.clone(), analytics.clone(), relay);
+        let background = Background { core, doors, relay, analytics, admin };
         Ok(Self { server, http_addr, readiness, background })
     }
 
     /// Where HTTP is served.
     pub fn http_addr(&self) -> SocketAddr {
         self.http_addr
+    }
+
+    /// Where health and metrics are served, when not beside the API.
+    pub fn admin_addr(&self) -> Option<SocketAddr> {
+        self.background.admin.as_ref().map(OperationsPort::address)
     }
 
     /// Serves until told to stop, then drains: unready, no new connections, accepted requests finished, tasks ended,
@@ -131,7 +125,7 @@ impl App {
     /// Runs with its own background tasks among those that are there.
     async fn run_beside(self, tasks: Tasks, stop: CancellationToken) -> anyhow::Result<()> {
         let Self { mut server, http_addr, readiness, background } = self;
-        let database = background.database.clone();
+        let database = background.core.database.clone();
         background.start(&tasks);
         tracing::info!(%http_addr, "gateway serves");
         let handle = server.handle();
@@ -148,11 +142,23 @@ impl App {
 
 impl Background {
     fn start(self, tasks: &Tasks) {
-        let Self { database, wake, relay, analytics } = self;
+        let Self { core, doors, relay, analytics, admin } = self;
+        let Core { database, wake, metrics } = core;
+        let Doors { gatekeeper, ring, .. } = doors;
+        if let Some(admin) = admin {
+            tasks.spawn("operations port", admin.run(tasks.token()));
+        }
         tasks.spawn("outbox relay", relay.run(tasks.token()));
-        tasks.spawn("wake-ups", wake.carry(database.clone(), tasks.token()));
-        tasks.spawn("points", tasks::follow_points(database.clone(), analytics, tasks.token()));
+        tasks.spawn("wake-ups", wake.clone().carry(database.clone(), tasks.token()));
+        tasks.spawn("points", tasks::follow_points(database.clone(), analytics.clone(), tasks.token()));
         tasks.spawn("partitions", partitions::keep(database.clone(), SCHEMA, &[], tasks.token()));
+        tasks.spawn("sessions", tasks::keep_sessions(database.clone(), metrics, tasks.token()));
+        tasks.spawn("signing keys", tasks::reload_keys(ring, tasks.token()));
+        gatekeeper.start(tasks, analytics);
+        let learning = tasks::learn_revoked(database.clone(), gatekeeper.clone(), tasks.token());
+        tasks.spawn("revoked sessions", learning);
+        let telling = tasks::tell_refusals(database.clone(), wake, gatekeeper, tasks.token());
+        tasks.spawn("refusals", telling);
         tasks.spawn("pool gauges", database.keep_observing_pool(POOL_GAUGES, tasks.token()));
     }
 }
@@ -170,45 +176,64 @@ struct Core {
     metrics: Metrics,
 }
 
-fn services(
-    auth: AuthMode,
-    core: Core,
-    decline: DeclinePercent,
-    (matches, chat): (InstrumentedChannel, Chat),
-    analytics: &InstrumentedChannel,
-) -> Services {
+/// The services behind this one.
+struct Peers {
+    matches: InstrumentedChannel,
+    sockets: InstrumentedChannel,
+    analytics: InstrumentedChannel,
+}
+
+impl Peers {
+    fn connect(config: &Config, gatekeeper: &Gatekeeper) -> anyhow::Result<Self> {
+        let to = |url: &str, services: &[&str]| {
+            let channel = connect(url).with_context(|| format!("cannot read the address {url}"))?;
+            anyhow::Ok(channel.with_services(services).with_credential(gatekeeper.credential()))
+        };
+        Ok(Self {
+            matches: to(&config.match_url, &["battlearena.match.v1.MatchService"])?,
+            sockets: to(&config.socket_gateway_url, &["battlearena.realtime.v1.RealtimeService"])?,
+            analytics: to(
+                &config.relay.event_log_url,
+                &["battlearena.analytics.v1.AnalyticsService", "battlearena.events.v1.EventLogService"],
+            )?,
+        })
+    }
+}
+
+fn services(config: &Config, core: &Core, doors: &Doors, peers: &Peers) -> Services {
     let Core { database, wake, metrics } = core;
+    let log = EventLogServiceClient::new(peers.analytics.clone());
     Services {
-        auth: Data::new(auth),
-        players: Data::new(Players {
-            database: database.clone(),
-            wake: wake.clone(),
-            metrics: metrics.clone(),
-        }),
+        gatekeeper: Data::from(doors.gatekeeper.clone()),
+        token_keys: Data::new(doors.ring.public_keys().clone()),
+        accounts: Data::new(doors.accounts(config, database, wake, metrics)),
+        api_keys: Data::new(doors.api_keys.clone()),
         matches: Data::new(Matches {
             database: database.clone(),
-            client: MatchServiceClient::new(matches),
+            client: MatchServiceClient::new(peers.matches.clone()),
             metrics: metrics.clone(),
         }),
         statistics: Data::new(Statistics {
             database: database.clone(),
-            client: AnalyticsServiceClient::new(analytics.clone()),
+            client: AnalyticsServiceClient::new(peers.analytics.clone()),
             metrics: metrics.clone(),
         }),
-        chat: Data::new(chat),
-        system_events: Data::new(SystemEvents { log: EventLogServiceClient::new(analytics.clone()) }),
-        purchases: Data::new(Purchases { database, wake, metrics, decline }),
+        chat: Data::new(Chat { client: RealtimeServiceClient::new(peers.sockets.clone()) }),
+        system_events: Data::new(SystemEvents { log }),
+        purchases: Data::new(Purchases {
+            database: database.clone(),
+            wake: wake.clone(),
+            metrics: metrics.clone(),
+            decline: DeclinePercent(config.payment_decline_percent),
+            has_fixed_prices: !doors.gatekeeper.is_open(),
+        }),
     }
 }
 
 /// Ready is who reaches the database and finds the schema that this build needs. A newer one will do.
-fn readiness(
-    database: &Database,
-    matches: &InstrumentedChannel,
-    sockets: &InstrumentedChannel,
-    analytics: &InstrumentedChannel,
-) -> anyhow::Result<Readiness> {
+fn readiness(database: &Database, peers: &Peers) -> anyhow::Result<Readiness> {
     let needed = migrator().context("cannot read the migrations")?.newest();
+    let Peers { matches, sockets, analytics } = peers;
     let (matches, sockets, analytics) = (matches.clone(), sockets.clone(), analytics.clone());
     Ok(Readiness::new()
         .with_check("database", database_check(database.clone(), SCHEMA, needed))
@@ -225,13 +250,21 @@ async fn check_peer(channel: InstrumentedChannel) -> Result<(), String> {
 fn serve(
     address: SocketAddr,
     workers: usize,
+    cors_origins: &[String],
     services: Services,
-    readiness: Readiness,
+    (readiness, operations): (Readiness, Option<Readiness>),
 ) -> anyhow::Result<(Server, SocketAddr)> {
+    let cors_origins = cors_origins.to_vec();
     let http = HttpServer::new(move || {
         let known = http::table().into_iter().map(|entry| (entry.method, entry.path));
         let instrument = Instrument::new().with_routes(known).with_readiness(readiness.clone());
-        HttpApp::new().configure(|app| http::serve(app, &services, readiness.clone())).wrap(instrument)
+        HttpApp::new()
+            .configure(|app| http::serve(app, &services, operations.clone()))
+            .wrap(Guard::new(services.gatekeeper.clone().into_inner()))
+            // Outside of the guard: a browser asks first, without a credential.
+            .wrap(http::cors(&cors_origins))
+            .wrap(from_fn(http::careful))
+            .wrap(instrument)
     })
     .workers(workers)
     .keep_alive(Duration::from_secs(KEEP_ALIVE_SECONDS))
@@ -264,7 +297,8 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_task_that_panics_ends_the_service_with_an_error() {
-        let arguments = ["gateway", "--http=127.0.0.1:0", "--database-url=postgresql://127.0.0.1:9/nowhere"];
+        let nowhere = "--database-url=postgresql://127.0.0.1:9/nowhere";
+        let arguments = ["gateway", "--auth=open", "--http=127.0.0.1:0", nowhere];
         let app = App::build(CommandLine::parse_from(arguments).config).await.unwrap();
         let tasks = Tasks::new();
         tasks.spawn("broken", async { panic!("boom") });

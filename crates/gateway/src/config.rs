@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use battlearena_identity::password::Cost;
+use battlearena_identity::settings::SignerSettings;
 use battlearena_storage::DatabaseSettings;
 use battlearena_storage::events::RelaySettings;
 
@@ -12,13 +14,13 @@ pub struct Config {
     #[arg(long, env = "ARENA_GATEWAY_HTTP", default_value = "127.0.0.1:8000", value_name = "ADDRESS")]
     pub http: SocketAddr,
 
+    /// Where to serve health and metrics instead of beside the API: address and port [default: beside the API]
+    #[arg(long, env = "ARENA_GATEWAY_ADMIN", value_name = "ADDRESS")]
+    pub admin_addr: Option<SocketAddr>,
+
     /// Threads that serve requests, 1 to 256 [default: one a core]
     #[arg(long, env = "ARENA_GATEWAY_WORKERS", value_parser = clap::value_parser!(u16).range(1..=256), value_name = "COUNT")]
     pub workers: Option<u16>,
-
-    /// Who may call: in open mode anybody may act for every player, which is for demonstrations on this machine.
-    #[arg(long, env = "ARENA_GATEWAY_AUTH", value_enum, default_value_t = AuthMode::Open)]
-    pub auth: AuthMode,
 
     /// Lets open mode listen on addresses that other machines reach.
     #[arg(long, env = "ARENA_OPEN_BIND_ANY")]
@@ -48,6 +50,43 @@ pub struct Config {
 
     #[expect(missing_docs, reason = "documented by its type")]
     #[command(flatten)]
+    pub identity: battlearena_identity::Settings,
+
+    #[expect(missing_docs, reason = "documented by its type")]
+    #[command(flatten)]
+    pub signer: SignerSettings,
+
+    /// How long a session lives without a refresh, in days.
+    #[arg(long, env = "ARENA_GATEWAY_SESSION_DAYS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3650), value_name = "DAYS")]
+    pub session_days: u32,
+
+    /// How long a refresh token that was used is still good for a sibling: an answer was lost, or two refreshes were under
+    /// way at once.
+    #[arg(long, env = "ARENA_GATEWAY_REFRESH_GRACE_SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(0..=300), value_name = "SECONDS")]
+    pub refresh_grace_seconds: u32,
+
+    #[expect(missing_docs, reason = "documented by its type")]
+    #[command(flatten)]
+    pub login_limits: LogInLimitSettings,
+
+    /// Threads that compute password hashes, 1 to 64 [default: half of the cores]
+    #[arg(long, env = "ARENA_GATEWAY_PASSWORD_THREADS", value_parser = clap::value_parser!(u16).range(1..=64), value_name = "COUNT")]
+    pub password_threads: Option<u16>,
+
+    /// How many log-ins by password may wait for one; those beyond are turned away at once.
+    #[arg(long, env = "ARENA_GATEWAY_PASSWORD_QUEUE", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=10_000), value_name = "COUNT")]
+    pub password_queue: u16,
+
+    /// What a password hash costs. Not set from outside: what is cheaper for us is cheaper for whoever steals the table.
+    #[arg(skip)]
+    pub password_cost: Cost,
+
+    /// Origins whose pages may call the API from a browser (`https://arena.example`), separated by commas [default: none]
+    #[arg(long, env = "ARENA_GATEWAY_CORS_ORIGINS", value_delimiter = ',', value_name = "ORIGIN")]
+    pub cors_origins: Vec<String>,
+
+    #[expect(missing_docs, reason = "documented by its type")]
+    #[command(flatten)]
     pub database: DatabaseSettings,
 
     // The event log is a part of analytics: its address is where statistics and the leaderboard are asked for too.
@@ -56,11 +95,35 @@ pub struct Config {
     pub relay: RelaySettings,
 }
 
-/// Who may call the API.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum AuthMode {
-    /// Anybody, without a credential.
-    Open,
+/// How often log-ins by password and registrations may be tried. Loopback has no limit by address in development.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct LogInLimitSettings {
+    /// Log-ins by password from one address a minute, to accounts that were not entered from there before.
+    #[arg(long, env = "ARENA_GATEWAY_LOGINS_PER_ADDRESS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=1_000_000), value_name = "COUNT")]
+    pub logins_per_address: u32,
+
+    /// Log-ins by password to one account in ten minutes, from all addresses from which it was not entered before.
+    #[arg(long, env = "ARENA_GATEWAY_LOGINS_PER_ACCOUNT", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1_000_000), value_name = "COUNT")]
+    pub logins_per_account: u32,
+
+    /// Log-ins in ten minutes to one account from an address from which it was entered before, and of one device.
+    #[arg(long, env = "ARENA_GATEWAY_LOGINS_PER_KNOWN", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=1_000_000), value_name = "COUNT")]
+    pub logins_per_known: u32,
+
+    /// Registrations from one address in ten minutes.
+    #[arg(long, env = "ARENA_GATEWAY_REGISTRATIONS_PER_ADDRESS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=1_000_000), value_name = "COUNT")]
+    pub registrations_per_address: u32,
+}
+
+impl Default for LogInLimitSettings {
+    fn default() -> Self {
+        Self {
+            logins_per_address: 30,
+            logins_per_account: 10,
+            logins_per_known: 60,
+            registrations_per_address: 30,
+        }
+    }
 }
 
 fn percent(text: &str) -> Result<f64, String> {
@@ -72,13 +135,20 @@ fn percent(text: &str) -> Result<f64, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::{Args as _, Command};
+    use clap::{Args as _, Command, FromArgMatches as _};
 
     use super::*;
 
     #[test]
     fn settings_do_not_clash() {
         Config::augment_args(Command::new("gateway")).debug_assert();
+    }
+
+    #[test]
+    fn the_limits_have_one_default() {
+        let command = LogInLimitSettings::augment_args(Command::new("gateway"));
+        let parsed = LogInLimitSettings::from_arg_matches(&command.get_matches_from(["gateway"])).unwrap();
+        assert_eq!(format!("{parsed:?}"), format!("{:?}", LogInLimitSettings::default()));
     }
 
     #[test]

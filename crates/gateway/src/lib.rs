@@ -1,17 +1,21 @@
-//! The gateway: the public HTTP API. Owns players and the ledger (schema `gateway`); matches, statistics and the event
+//! The gateway: the public HTTP API. Owns players, what they log in with, and the ledger
+//! (schema `gateway`); matches, statistics and the event
 //! log are their owners', asked over gRPC. Never touches another service's tables.
 
 mod app;
 mod config;
 mod domain;
+mod doors;
 mod http;
+pub mod keys;
 mod metrics;
 mod service;
 mod store;
 mod tasks;
 
 pub use app::App;
-pub use config::{AuthMode, Config};
+pub use battlearena_identity::AuthMode;
+pub use config::{Config, LogInLimitSettings};
 pub use tasks::POINTS;
 
 mod embedded {
@@ -19,6 +23,9 @@ mod embedded {
 }
 
 const SCHEMA: &str = "gateway";
+
+/// Where the relay of this schema's outbox is woken.
+const OUTBOX_CHANNEL: &str = "gateway_outbox";
 
 /// The migrations of schema `gateway`.
 ///

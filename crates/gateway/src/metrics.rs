@@ -3,7 +3,7 @@
 
 use battlearena_proto::{ItemType, Region, Tier, TransactionStatus};
 use battlearena_telemetry::label;
-use battlearena_telemetry::metrics::{Counter, CounterVec, Desc, Unit};
+use battlearena_telemetry::metrics::{Counter, CounterVec, Desc, Gauge, Unit};
 
 use crate::domain::money::Cents;
 
@@ -48,6 +48,9 @@ label! {
 pub(crate) struct Metrics {
     registrations: Counter,
     logins: Counter,
+    logouts: Counter,
+    sessions_active: Gauge,
+    refresh_token_reuse: Counter,
     failed_logins: CounterVec<LoginRefusal>,
     revenue: CounterVec<(ItemType, Region)>,
     transactions: CounterVec<(ItemType, TransactionStatus)>,
@@ -71,6 +74,15 @@ impl Metrics {
         Self {
             registrations: Counter::new(&count("player_registrations_total", "Player accounts created.")),
             logins: Counter::new(&count("player_logins_total", "Accepted log-ins.")),
+            logouts: Counter::new(&count("player_logouts_total", "Sessions that their players ended.")),
+            sessions_active: Gauge::new(&count(
+                "sessions_active",
+                "Sessions that could be refreshed now, as the one replica counts them that owns the count.",
+            )),
+            refresh_token_reuse: Counter::new(&count(
+                "refresh_token_reuse_total",
+                "Refresh tokens that came again after their use, which ended their sessions.",
+            )),
             failed_logins: CounterVec::new(
                 &count("failed_login_attempts_total", "Refused log-ins by reason."),
                 ["reason"],
@@ -106,6 +118,21 @@ impl Metrics {
     /// A log-in was accepted.
     pub(crate) fn logged_in(&self) {
         self.logins.increment(1);
+    }
+
+    /// Players ended so many sessions.
+    pub(crate) fn logged_out(&self, sessions: usize) {
+        self.logouts.increment(sessions as u64);
+    }
+
+    /// A refresh token came again after its use.
+    pub(crate) fn refresh_token_reused(&self) {
+        self.refresh_token_reuse.increment(1);
+    }
+
+    /// So many sessions could be refreshed.
+    pub(crate) fn sessions_active(&self, sessions: i64) {
+        self.sessions_active.set(sessions as f64);
     }
 
     /// A log-in was refused.

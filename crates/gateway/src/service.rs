@@ -2,12 +2,15 @@
 //! its whole trace, where its work is done: what another service does, that service's span tells of. Only when a use
 //! case ends here, before that service was asked, the span is ours.
 
+pub(crate) mod accounts;
+pub(crate) mod api_keys;
 pub(crate) mod chat;
+pub(crate) mod limits;
 pub(crate) mod matches;
-pub(crate) mod players;
 pub(crate) mod purchases;
 pub(crate) mod statistics;
 pub(crate) mod system_events;
+pub(crate) mod tokens;
 
 use battlearena_proto::{Failure, PlayerId};
 use battlearena_storage::idempotency::IdempotencyKey;

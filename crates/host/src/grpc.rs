@@ -1,6 +1,10 @@
-//! A gRPC port: the service's routes behind the instruments, and beside them health and reflection, so that any gRPC
+//! A gRPC port: the service's routes behind the instruments and the gatekeeper, and beside them health and reflection, so that any gRPC
 //! client can list and call it.
 
+use std::sync::Arc;
+
+use battlearena_identity::Gatekeeper;
+use battlearena_identity::grpc::GuardLayer;
 use battlearena_proto::FILE_DESCRIPTOR_SET;
 use battlearena_runtime::CancellationToken;
 use battlearena_telemetry::grpc::server_layer;
@@ -18,6 +22,7 @@ pub(crate) fn serve(
     listener: TcpListener,
     services: &[&str],
     routes: Routes,
+    gatekeeper: Arc<Gatekeeper>,
     draining: CancellationToken,
     stop: CancellationToken,
 ) -> Result<impl Future<Output = Result<(), HostError>>, HostError> {
@@ -36,6 +41,7 @@ pub(crate) fn serve(
         .add_service(reflection().build_v1alpha().map_err(HostError::Reflection)?);
     let server = Server::builder()
         .layer(server_layer().with_services(services))
+        .layer(GuardLayer::new(gatekeeper))
         .add_routes(routes)
         .serve_with_incoming_shutdown(
             TcpIncoming::from(listener).with_nodelay(Some(true)),

@@ -2,16 +2,20 @@
 //! the order in which both end: unready → stop accepting → drain → stop tasks. Knows no service.
 
 mod grpc;
+mod operations;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::{Server, ServerHandle};
-use actix_web::{App, HttpServer};
+use actix_web::dev::Server;
+use battlearena_identity::Gatekeeper;
 use battlearena_runtime::{CancellationToken, Readiness, Tasks};
-use battlearena_telemetry::http::{Instrument, Operations, not_found, operations};
 use tokio::net::TcpListener;
 use tonic::service::Routes;
+
+pub use operations::OperationsPort;
+use operations::stop_http;
 
 /// How long calls that were accepted may take to end. Longer than the default deadline of a call.
 const DRAIN: Duration = Duration::from_secs(8);
@@ -69,26 +73,12 @@ impl Host {
         grpc: SocketAddr,
         readiness: Readiness,
     ) -> Result<Self, HostError> {
-        let shown = Operations { readiness: readiness.clone(), service };
-        let server = HttpServer::new(move || {
-            let shown = shown.clone();
-            let instrument = Instrument::new().with_readiness(shown.readiness.clone());
-            App::new()
-                .configure(|config| operations(config, shown))
-                .default_service(not_found())
-                .wrap(instrument)
-        })
-        // Probes and scrapes only.
-        .workers(1)
-        .disable_signals()
-        .shutdown_timeout(2)
-        .bind(http)
-        .map_err(|source| HostError::Bind { port: "HTTP", address: http, source })?;
-        let http_addr = server.addrs().first().copied().unwrap_or(http);
-        Self::bind_beside(server.run(), http_addr, grpc, readiness).await
+        let (server, http_addr) = OperationsPort::bind(service, http, readiness.clone())?.into_parts();
+        Self::bind_beside(server, http_addr, grpc, readiness).await
     }
 
-    /// Binds the gRPC port beside an HTTP server of the service's own, which serves [`operations`] too.
+    /// Binds the gRPC port beside an HTTP server of the service's own, which serves health and metrics too, unless an
+    /// [`OperationsPort`] does.
     ///
     /// # Errors
     /// [`HostError::Bind`].
@@ -115,7 +105,8 @@ impl Host {
     }
 
     /// Serves until told to stop, then drains: health and readiness say so, no new connection is taken, calls in flight
-    /// end, then the tasks. `services` are the full names of what the routes serve, for reflection to list.
+    /// end, then the tasks. `services` are the full names of what the routes serve, for reflection to list; every call
+    /// is let in by `gatekeeper` or not at all.
     ///
     /// # Errors
     /// See [`HostError`].
@@ -123,13 +114,14 @@ impl Host {
         self,
         services: &[&str],
         routes: Routes,
+        gatekeeper: Arc<Gatekeeper>,
         tasks: Tasks,
         stop: CancellationToken,
     ) -> Result<(), HostError> {
         let Self { grpc, http, readiness, .. } = self;
         let http_handle = http.handle();
         let grpc_stop = CancellationToken::new();
-        let grpc_server = grpc::serve(grpc, services, routes, stop.clone(), grpc_stop.clone())?;
+        let grpc_server = grpc::serve(grpc, services, routes, gatekeeper, stop.clone(), grpc_stop.clone())?;
         tokio::pin!(grpc_server);
         let http_server = async { http.await.map_err(HostError::Http) };
         tokio::pin!(http_server);
@@ -146,6 +138,7 @@ impl Host {
             failed => drain(&mut grpc_server, grpc_stop).await.and(failed),
         };
         let ended = tasks.stop(TASKS).await;
+        // The operations port is the last to go: until then probes see the draining.
         stop_http(http_handle, &mut http_server).await;
         drained?;
         Ok(ended?)
@@ -163,19 +156,5 @@ async fn drain(
             tracing::warn!("calls that were still running were cut off");
             Ok(())
         }
-    }
-}
-
-/// The operations port is the last to go: until then probes see the draining.
-async fn stop_http(handle: ServerHandle, server: &mut (impl Future<Output = Result<(), HostError>> + Unpin)) {
-    let stopped = async {
-        tokio::join!(handle.stop(true), async {
-            if let Err(error) = server.await {
-                tracing::debug!(%error, "the HTTP server ended with an error");
-            }
-        })
-    };
-    if tokio::time::timeout(Duration::from_secs(3), stopped).await.is_err() {
-        tracing::debug!("probes were cut off");
     }
 }

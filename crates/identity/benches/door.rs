@@ -1,15 +1,22 @@
 //! What each request pays at the door: the policy and the limits.
 
 #![expect(missing_docs, reason = "criterion's macros make a public function")]
+#![expect(clippy::expect_used, reason = "a benchmark that cannot be set up ends")]
 
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use battlearena_identity::credential::ServiceKey;
+use battlearena_identity::gatekeeper::Call;
+use battlearena_identity::keys::{KeyRing, MissingKeys};
 use battlearena_identity::limits::{AddressRules, InFlight, Limit, Limiter, Quota};
-use battlearena_identity::{Caller, Door, Player, Policy, SessionId};
+use battlearena_identity::{Caller, Door, Gatekeeper, Player, Policy, SessionId, Settings, Signer};
 use battlearena_proto::PlayerId;
 use criterion::{Criterion, criterion_group, criterion_main};
+use futures::FutureExt as _;
+use jiff::Timestamp;
 
 fn policy(criterion: &mut Criterion) {
     let policy = Policy::new();
@@ -60,5 +67,31 @@ fn limits(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, policy, limits);
+/// All that the guard does for a request of a player who has been here before.
+fn admit(criterion: &mut Criterion) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let now = Timestamp::now();
+    let ring = KeyRing::open(folder.path(), Duration::ZERO, MissingKeys::Create, now).expect("a key");
+    let keys = ring.public_keys().clone();
+    let signer = Signer::new(Arc::new(ring), Duration::from_secs(3600));
+    let mut settings = Settings::required(ServiceKey::generate().secret().clone(), "");
+    (settings.address_requests, settings.account_requests) = (1_000_000_000, 1_000_000_000);
+    let gatekeeper = Gatekeeper::with_keys(&settings, keys).expect("a strong key");
+    let player = Player { id: PlayerId(1), session: SessionId(1), name: "ada".into() };
+    let token = signer.for_player(&player, now).expect("a token").text;
+    let header = format!("Bearer {}", token.expose());
+    let mut group = criterion.benchmark_group("admit");
+    for (name, door, authorization) in [
+        ("a player, by its token", Door::Http("GET", "/api/players/{player_id}"), Some(header.as_str())),
+        ("anybody, at a public door", Door::Http("GET", "/"), None),
+    ] {
+        let call = Call { door, authorization, address: Some(Ipv4Addr::new(203, 0, 113, 9).into()) };
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| gatekeeper.admit(black_box(call)).now_or_never().expect("no wait").is_ok());
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, policy, limits, admit);
 criterion_main!(benches);

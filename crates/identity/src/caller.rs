@@ -63,6 +63,18 @@ impl Caller {
         }
     }
 
+    /// The caller as the event log names it: `player:7`, `operator:<id of the key>`, `anonymous`.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Anonymous => "anonymous".to_owned(),
+            Self::Player(player) => format!("player:{}", player.id),
+            Self::GameServer(key) => format!("game_server:{}", key.id),
+            Self::Operator(key) => format!("operator:{}", key.id),
+            Self::Service => "service".to_owned(),
+            Self::Open => "open".to_owned(),
+        }
+    }
+
     /// Lets a player touch its own things only. Keys and services were let in, or not, by the policy.
     ///
     /// # Errors

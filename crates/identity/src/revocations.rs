@@ -7,6 +7,7 @@ use std::sync::Arc;
 use battlearena_proto::PlayerId;
 use jiff::Timestamp;
 use papaya::{Equivalent, HashMap};
+use tokio::sync::watch;
 
 use crate::caller::{Caller, SessionId};
 
@@ -17,8 +18,11 @@ pub struct Revocations(Arc<Lists>);
 #[derive(Debug, Default)]
 struct Lists {
     sessions: HashMap<i64, Timestamp>,
-    players: HashMap<i64, Timestamp>,
+    bans: HashMap<i64, Timestamp>,
+    /// Apart from the bans: to lift one brings nobody back who is gone.
+    deletions: HashMap<i64, Timestamp>,
     keys: HashMap<Box<str>, Timestamp>,
+    changes: watch::Sender<u64>,
 }
 
 impl Revocations {
@@ -31,21 +35,30 @@ impl Revocations {
     /// and the life of an access token.
     pub fn revoke_session(&self, session: SessionId, until: Timestamp) {
         extend(&self.0.sessions, session.0, until);
+        self.changed();
     }
 
     /// Refuses all tokens of a player: while the ban lasts, or until the last of them has expired.
     pub fn ban_player(&self, player: PlayerId, until: Timestamp) {
-        extend(&self.0.players, player.get(), until);
+        extend(&self.0.bans, player.get(), until);
+        self.changed();
     }
 
-    /// The player may come back. Its revoked sessions stay revoked.
+    /// The player may come back. Its revoked sessions stay revoked, and who is deleted stays out.
     pub fn lift_ban(&self, player: PlayerId) {
-        self.0.players.pin().remove(&player.get());
+        self.0.bans.pin().remove(&player.get());
+    }
+
+    /// Refuses all tokens of a player who is gone, until the last of them has expired.
+    pub fn delete_player(&self, player: PlayerId, until: Timestamp) {
+        extend(&self.0.deletions, player.get(), until);
+        self.changed();
     }
 
     /// Refuses the tokens of an API key, and the key itself where its row is remembered.
     pub fn revoke_key(&self, id: &str, until: Timestamp) {
         extend(&self.0.keys, id.into(), until);
+        self.changed();
     }
 
     /// Whether an otherwise good caller is locked out at `now`.
@@ -53,28 +66,40 @@ impl Revocations {
         match caller {
             Caller::Player(player) => {
                 holds(&self.0.sessions, &player.session.0, now)
-                    || holds(&self.0.players, &player.id.get(), now)
+                    || holds(&self.0.bans, &player.id.get(), now)
+                    || holds(&self.0.deletions, &player.id.get(), now)
             }
             Caller::GameServer(key) | Caller::Operator(key) => holds(&self.0.keys, &*key.id, now),
             Caller::Anonymous | Caller::Service | Caller::Open => false,
         }
     }
 
+    /// Wakes whoever holds something open for its caller: somebody was locked out, and [`Revocations::refuse`] is to be
+    /// asked again.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.0.changes.subscribe()
+    }
+
     /// Forgets what has run out; to be called every minute or so.
     pub fn sweep(&self, now: Timestamp) {
         self.0.sessions.pin().retain(|_, until| *until > now);
-        self.0.players.pin().retain(|_, until| *until > now);
+        self.0.bans.pin().retain(|_, until| *until > now);
+        self.0.deletions.pin().retain(|_, until| *until > now);
         self.0.keys.pin().retain(|_, until| *until > now);
     }
 
     /// How many entries there are.
     pub fn len(&self) -> usize {
-        self.0.sessions.len() + self.0.players.len() + self.0.keys.len()
+        self.0.sessions.len() + self.0.bans.len() + self.0.deletions.len() + self.0.keys.len()
     }
 
     /// Whether nobody is locked out.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    fn changed(&self) {
+        self.0.changes.send_modify(|count| *count = count.wrapping_add(1));
     }
 }
 
@@ -125,6 +150,18 @@ mod tests {
         assert!(!revocations.refuse(&player(2, 1), at(1)));
         revocations.lift_ban(PlayerId(1));
         assert!(!revocations.refuse(&player(1, 5), at(1)));
+    }
+
+    #[test]
+    fn lifting_a_ban_brings_nobody_back_who_is_deleted() {
+        let revocations = Revocations::new();
+        revocations.ban_player(PlayerId(1), at(200));
+        revocations.delete_player(PlayerId(1), at(100));
+        revocations.lift_ban(PlayerId(1));
+        assert!(revocations.refuse(&player(1, 5), at(99)) && !revocations.refuse(&player(1, 5), at(100)));
+        assert!(!revocations.refuse(&player(2, 5), at(99)));
+        revocations.sweep(at(100));
+        assert!(revocations.is_empty());
     }
 
     #[test]

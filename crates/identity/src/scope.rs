@@ -37,8 +37,6 @@ pub enum Scope {
     StatsRead,
     /// Read every room's messages.
     ChatRead,
-    /// Create, list and revoke API keys.
-    KeysManage,
 }
 
 /// A set of scopes.
@@ -80,7 +78,7 @@ impl Role {
 
 impl Scope {
     /// Every scope, in the order in which they are written.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 8] = [
         Self::MatchesWrite,
         Self::MatchesRead,
         Self::EventsWrite,
@@ -89,7 +87,6 @@ impl Scope {
         Self::PlayersModerate,
         Self::StatsRead,
         Self::ChatRead,
-        Self::KeysManage,
     ];
 
     /// The word for it.
@@ -103,7 +100,6 @@ impl Scope {
             Self::PlayersModerate => "players:moderate",
             Self::StatsRead => "stats:read",
             Self::ChatRead => "chat:read",
-            Self::KeysManage => "keys:manage",
         }
     }
 
@@ -207,8 +203,8 @@ mod tests {
     }
 
     #[test]
-    fn a_game_server_never_moderates_nor_manages_keys() {
-        for scope in [Scope::PlayersModerate, Scope::KeysManage, Scope::EventsRead, Scope::ChatRead] {
+    fn a_game_server_never_moderates_nor_reads_along() {
+        for scope in [Scope::PlayersModerate, Scope::EventsRead, Scope::ChatRead] {
             assert!(!Role::GameServer.scopes().contain(scope));
         }
         assert_eq!(Role::Player.scopes(), Scopes::NONE);

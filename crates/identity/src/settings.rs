@@ -1,34 +1,42 @@
 //! What can be set about identity; a role flattens what concerns it into its own settings. What depends on the mode or
 //! the environment is decided by whoever builds the service.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, value_parser};
+use battlearena_runtime::{Exposed, check_exposure};
+use clap::{Args, ValueEnum, value_parser};
 
 use crate::credential::ServiceKeyName;
-use crate::secret::SecretSetting;
+use crate::secret::{Secret, SecretSetting};
 
-/// Settings of whoever makes tokens: the gateway.
-#[derive(Debug, Clone, Args)]
-pub struct SignerSettings {
-    /// Folder of the keys that sign access tokens (*.pem, Ed25519, PKCS#8, mode 0600) [default: in the data folder, made at
-    /// the first start; in production it must be set]
-    #[arg(long, env = "ARENA_SIGNING_KEYS", value_name = "FOLDER")]
-    pub signing_keys: Option<PathBuf>,
-
-    /// How long a new signing key is published before it signs.
-    #[arg(long, env = "ARENA_SIGNING_KEY_OVERLAP_SECONDS", default_value_t = 120, value_parser = value_parser!(u32).range(0..=86_400), value_name = "SECONDS")]
-    pub signing_key_overlap: u32,
-
-    /// How long an access token is accepted, and how long a revocation is remembered.
-    #[arg(long, env = "ARENA_ACCESS_TOKEN_TTL_SECONDS", default_value_t = 300, value_parser = value_parser!(u32).range(10..=3600), value_name = "SECONDS")]
-    pub access_token_ttl: u32,
+/// Who may call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AuthMode {
+    /// Whoever proves who it is, as the policy has it.
+    Required,
+    /// Whoever comes: for demonstrations on this machine.
+    Open,
 }
 
-/// Settings of whoever verifies tokens that the gateway made: the other services.
+/// Where a process runs. A closed set: a misspelt "production" must not be taken for development.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Environment {
+    /// On a developer's machine: what is missing is made up, and loopback has no limit.
+    Development,
+    /// Where it counts: what is missing is refused.
+    Production,
+}
+
+/// Settings of every service's [`Gatekeeper`](crate::Gatekeeper).
 #[derive(Debug, Clone, Args)]
-pub struct VerifierSettings {
+#[group(id = "identity")]
+pub struct Settings {
+    /// Who may call: in open mode anybody may act for every player, which is for demonstrations on this machine.
+    #[arg(long, env = "ARENA_AUTH", value_enum, default_value_t = AuthMode::Required)]
+    pub auth: AuthMode,
+
     /// Where the public keys of access tokens are.
     #[arg(
         long,
@@ -41,16 +49,92 @@ pub struct VerifierSettings {
     #[expect(missing_docs, reason = "documented by its name")]
     #[command(flatten)]
     pub service_key: SecretSetting<ServiceKeyName>,
+
+    /// How long an access token is accepted, and how long a revocation is remembered: the same for all services.
+    #[arg(long, env = "ARENA_ACCESS_TOKEN_TTL_SECONDS", default_value_t = 300, value_parser = value_parser!(u32).range(10..=3600), value_name = "SECONDS")]
+    pub access_token_ttl: u32,
+
+    /// Proxies of ours that every request passes: the client's address is counted from the right of X-Forwarded-For.
+    #[arg(long, env = "ARENA_TRUSTED_PROXIES", default_value_t = 0, value_parser = value_parser!(u8).range(0..=16), value_name = "COUNT")]
+    pub trusted_proxies: u8,
+
+    /// Requests a second from one address, in the long run; twice as many at once. Loopback has no limit in development.
+    #[arg(long, env = "ARENA_LIMIT_ADDRESS", default_value_t = 200, value_parser = value_parser!(u32).range(1..=1_000_000), value_name = "COUNT")]
+    pub address_requests: u32,
+
+    /// Requests a second of one player, in the long run; twice as many at once.
+    #[arg(long, env = "ARENA_LIMIT_ACCOUNT", default_value_t = 50, value_parser = value_parser!(u32).range(1..=1_000_000), value_name = "COUNT")]
+    pub account_requests: u32,
+
+    /// Requests that are worked on at the same time; those beyond are turned away at once.
+    #[arg(long, env = "ARENA_LIMIT_IN_FLIGHT", default_value_t = 4096, value_parser = value_parser!(u32).range(1..=1_000_000), value_name = "COUNT")]
+    pub requests_in_flight: u32,
+
+    /// Where the process runs; telemetry's settings document it.
+    #[arg(long = "identity-environment", env = "ARENA_ENV", value_enum, default_value_t = Environment::Development, hide = true)]
+    pub runs_in: Environment,
 }
 
-impl SignerSettings {
-    /// The variable that names the folder, for [`crate::keys::MissingKeys::Refuse`].
-    pub const FOLDER_VARIABLE: &'static str = "ARENA_SIGNING_KEYS";
+/// Settings of whoever makes tokens: the gateway.
+#[derive(Debug, Clone, Args)]
+pub struct SignerSettings {
+    /// Folder of the keys that sign access tokens (*.pem, Ed25519, PKCS#8, mode 0600) [default: in the data folder, made at
+    /// the first start; in production it must be set]
+    #[arg(long, env = "ARENA_SIGNING_KEYS", value_name = "FOLDER")]
+    pub signing_keys: Option<PathBuf>,
+
+    /// How long a new signing key is published before it signs.
+    #[arg(long, env = "ARENA_SIGNING_KEY_OVERLAP_SECONDS", default_value_t = 120, value_parser = value_parser!(u32).range(0..=86_400), value_name = "SECONDS")]
+    pub signing_key_overlap: u32,
+}
+
+impl Settings {
+    /// Open mode, everything else at its default.
+    pub fn open() -> Self {
+        Self {
+            auth: AuthMode::Open,
+            jwks_url: String::new(),
+            service_key: SecretSetting::given(None),
+            access_token_ttl: 300,
+            trusted_proxies: 0,
+            address_requests: 200,
+            account_requests: 50,
+            requests_in_flight: 4096,
+            runs_in: Environment::Development,
+        }
+    }
+
+    /// Required mode, everything else at its default.
+    pub fn required(service_key: Secret, jwks_url: impl Into<String>) -> Self {
+        let service_key = SecretSetting::given(Some(service_key));
+        Self { auth: AuthMode::Required, jwks_url: jwks_url.into(), service_key, ..Self::open() }
+    }
 
     /// How long an access token is accepted.
     pub fn life(&self) -> Duration {
         Duration::from_secs(self.access_token_ttl.into())
     }
+
+    /// Whether this is no development any more, so that nothing is made up for want of a setting.
+    pub fn is_production(&self) -> bool {
+        self.runs_in == Environment::Production
+    }
+
+    /// Keeps open mode on this machine, unless told otherwise.
+    ///
+    /// # Errors
+    /// [`Exposed`]: open mode would listen where other machines reach it.
+    pub fn check_exposure(&self, address: SocketAddr, open_bind_any: bool) -> Result<(), Exposed> {
+        match self.auth {
+            AuthMode::Required => Ok(()),
+            AuthMode::Open => check_exposure(address, open_bind_any),
+        }
+    }
+}
+
+impl SignerSettings {
+    /// The variable that names the folder, for [`crate::keys::MissingKeys::Refuse`].
+    pub const FOLDER_VARIABLE: &'static str = "ARENA_SIGNING_KEYS";
 
     /// How long a new key is published before it signs.
     pub fn overlap(&self) -> Duration {
@@ -65,24 +149,45 @@ mod tests {
     use super::*;
 
     fn command() -> Command {
-        VerifierSettings::augment_args(SignerSettings::augment_args(Command::new("gateway")))
+        Settings::augment_args(SignerSettings::augment_args(Command::new("gateway")))
+    }
+
+    fn parsed(words: &[&str]) -> Settings {
+        let matches = command().try_get_matches_from([&["gateway"], words].concat()).unwrap();
+        Settings::from_arg_matches(&matches).unwrap()
     }
 
     #[test]
     fn settings_do_not_clash_and_have_the_documented_defaults() {
         command().debug_assert();
         let matches = command().try_get_matches_from(["gateway"]).unwrap();
-        let signer = SignerSettings::from_arg_matches(&matches).unwrap();
-        assert_eq!((signer.life(), signer.overlap()), (Duration::from_secs(300), Duration::from_secs(120)));
-        let verifier = VerifierSettings::from_arg_matches(&matches).unwrap();
-        assert_eq!(verifier.jwks_url, "http://127.0.0.1:8000/.well-known/jwks.json");
-        assert!(verifier.service_key.read().unwrap().is_none());
+        assert_eq!(SignerSettings::from_arg_matches(&matches).unwrap().overlap(), Duration::from_secs(120));
+        let (parsed, made) = (parsed(&["--auth", "open", "--jwks-url", ""]), Settings::open());
+        assert_eq!(format!("{parsed:?}"), format!("{made:?}"));
+        assert_eq!((made.life(), made.is_production()), (Duration::from_secs(300), false));
+    }
+
+    #[test]
+    fn open_mode_stays_at_home() {
+        let anywhere = "0.0.0.0:8000".parse().unwrap();
+        assert!(parsed(&["--auth", "open"]).check_exposure(anywhere, false).is_err());
+        assert!(parsed(&["--auth", "open"]).check_exposure(anywhere, true).is_ok());
+        assert!(parsed(&["--auth", "required"]).check_exposure(anywhere, false).is_ok());
     }
 
     #[test]
     fn the_folder_is_set_by_the_variable_that_messages_name() {
         let help = command().render_long_help().to_string();
         assert!(help.contains(&format!("[env: {}=", SignerSettings::FOLDER_VARIABLE)), "{help}");
+    }
+
+    #[test]
+    fn an_environment_that_is_neither_is_refused() {
+        assert!(parsed(&["--identity-environment", "production"]).is_production());
+        for bad in ["prod", "Production", "staging", "", "production "] {
+            let words = ["gateway", "--identity-environment", bad];
+            assert!(command().try_get_matches_from(words).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -62,12 +62,9 @@ async fn it_hashes_and_compares() {
 async fn an_unknown_player_is_the_same_work() {
     let pool = PasswordPool::start(&PoolSettings::default()).unwrap();
     let phc = pool.hash(password("horse stapler")).await.unwrap();
-    until("the hash is counted", || computed() >= 1.0).await;
     for stored in [Some(phc.as_str()), None] {
         let before = computed();
         assert_eq!(pool.verify(password("wrong password"), stored).await.unwrap(), Verdict::Wrong);
-        // The sample is taken right after the answer.
-        until("the comparison is counted", || computed() > before).await;
         assert_eq!(computed(), before + 1.0, "{stored:?}");
     }
 }

@@ -1,13 +1,16 @@
 //! The only place of the match service that builds things.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use battlearena_host::Host;
+use battlearena_identity::Gatekeeper;
+use battlearena_proto::events::event::Body;
 use battlearena_proto::matches::match_service_server::{MatchServiceServer, SERVICE_NAME};
-use battlearena_runtime::{CancellationToken, Readiness, Tasks, check_exposure};
-use battlearena_storage::events::Relay;
+use battlearena_runtime::{CancellationToken, Readiness, Tasks};
+use battlearena_storage::events::{Outbox, Relay};
 use battlearena_storage::{Database, Wake, database_check, partitions};
 use tonic::service::Routes;
 
@@ -20,6 +23,7 @@ use crate::{SCHEMA, migrator, store};
 /// The match service, with its ports bound.
 pub struct App {
     host: Host,
+    gatekeeper: Arc<Gatekeeper>,
     service: MatchService,
     tasks: Tasks,
 }
@@ -30,7 +34,8 @@ impl App {
     /// # Errors
     /// When a port is taken or a setting cannot be used.
     pub async fn build(config: Config) -> anyhow::Result<Self> {
-        check_exposure(config.grpc, config.open_bind_any)?;
+        config.identity.check_exposure(config.grpc, config.open_bind_any)?;
+        let gatekeeper = Arc::new(Gatekeeper::new(&config.identity)?);
         let database = Database::new(&config.database, "arena-match").context("the database settings")?;
         let newest = migrator()?.newest();
         let readiness =
@@ -44,16 +49,21 @@ impl App {
         let tasks = Tasks::new();
         let log = battlearena_telemetry::grpc::connect(&config.relay.event_log_url)
             .context("the event log's address")?
-            .with_services(&["battlearena.events.v1.EventLogService"]);
+            .with_services(&["battlearena.events.v1.EventLogService"])
+            .with_credential(gatekeeper.credential());
+        gatekeeper.start(&tasks, log.clone());
         let relay = Relay::new(database.clone(), SCHEMA, "match_outbox", wake.clone(), log, &config.relay);
         tasks.spawn("outbox relay", relay.run(tasks.token()));
+        let (refusals, outbox) = (gatekeeper.clone(), Outbox::new(database.clone(), SCHEMA));
+        let refusal = async move || Body::AccessRefused(refusals.next_refusal().await);
+        tasks.spawn("refusals", outbox.tell_each(wake.clone(), refusal, tasks.token()));
         tasks.spawn("wake-ups", wake.carry(database.clone(), tasks.token()));
         let patience =
             Patience { heartbeat_timeout: config.heartbeat_timeout(), match_ttl: config.match_ttl() };
         tasks.spawn("reaper", reaper::run(service.clone(), patience, tasks.token()));
         tasks.spawn("partitions", partitions::keep(database.clone(), SCHEMA, &[], tasks.token()));
         tasks.spawn("pool gauges", database.keep_observing_pool(Duration::from_secs(2), tasks.token()));
-        Ok(Self { host, service, tasks })
+        Ok(Self { host, gatekeeper, service, tasks })
     }
 
     /// Where HTTP (health and metrics) is served.
@@ -73,7 +83,7 @@ impl App {
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let database = self.service.database.clone();
         let routes = Routes::new(MatchServiceServer::new(self.service));
-        let result = self.host.run(&[SERVICE_NAME], routes, self.tasks, stop).await;
+        let result = self.host.run(&[SERVICE_NAME], routes, self.gatekeeper, self.tasks, stop).await;
         database.close();
         Ok(result?)
     }

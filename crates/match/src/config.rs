@@ -17,7 +17,7 @@ pub struct Config {
     #[arg(long = "grpc", env = "ARENA_MATCH_GRPC", default_value = "127.0.0.1:9006", value_name = "ADDRESS")]
     pub grpc: SocketAddr,
 
-    /// Lets open mode, in which a gRPC caller is trusted, listen on addresses that other machines reach.
+    /// Lets open mode listen on addresses that other machines reach.
     #[arg(long, env = "ARENA_OPEN_BIND_ANY")]
     pub open_bind_any: bool,
 
@@ -28,6 +28,10 @@ pub struct Config {
     /// Longest silence of a match after its first heartbeat, in seconds. Past it the match is taken for crashed.
     #[arg(long, env = "ARENA_MATCH_HEARTBEAT_TIMEOUT_SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..), value_name = "SECONDS")]
     pub heartbeat_timeout_seconds: u32,
+
+    #[expect(missing_docs, reason = "documented by its type")]
+    #[command(flatten)]
+    pub identity: battlearena_identity::Settings,
 
     #[expect(missing_docs, reason = "documented by its type")]
     #[command(flatten)]

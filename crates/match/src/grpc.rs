@@ -1,4 +1,5 @@
-//! The gRPC face: decode → call a use case → encode.
+//! The gRPC face: decode → call a use case → encode. A use case that changes something is finished even when its caller
+//! goes away.
 
 mod convert;
 
@@ -9,6 +10,7 @@ use battlearena_proto::matches::{
     ListPlayerMatchesResponse, StartMatchRequest, StartMatchResponse,
 };
 use battlearena_proto::{Failure, PlayerId};
+use battlearena_runtime::finish;
 use battlearena_storage::idempotency::IdempotencyKey;
 use battlearena_telemetry::grpc::status;
 use tonic::{Request, Response, Status};
@@ -22,13 +24,14 @@ impl Rpc for MatchService {
         &self,
         request: Request<StartMatchRequest>,
     ) -> Result<Response<StartMatchResponse>, Status> {
-        let answer = async {
+        let service = self.clone();
+        let answer = async move {
             let StartMatchRequest { match_type, player_ids, server_region, idempotency_key } =
                 request.into_inner();
             let key = IdempotencyKey::parse(&idempotency_key)?;
-            self.start(StartRequest::new(&match_type, player_ids, server_region)?, key).await
+            service.start(StartRequest::new(&match_type, player_ids, server_region)?, key).await
         };
-        respond(answer.await, |Begun { view, is_new }| StartMatchResponse {
+        respond(finish(answer).await, |Begun { view, is_new }| StartMatchResponse {
             r#match: Some(view.into()),
             duplicate: !is_new,
         })
@@ -38,7 +41,8 @@ impl Rpc for MatchService {
         &self,
         request: Request<CompleteMatchRequest>,
     ) -> Result<Response<CompleteMatchResponse>, Status> {
-        let answer = async {
+        let service = self.clone();
+        let answer = async move {
             let CompleteMatchRequest {
                 match_id,
                 winner_id,
@@ -48,21 +52,22 @@ impl Rpc for MatchService {
             } = request.into_inner();
             let key = IdempotencyKey::parse(&idempotency_key)?;
             let stats = participant_stats.into_iter().map(Into::into).collect();
-            self.complete(CompleteRequest::new(match_id, winner_id, duration_seconds, stats)?, key).await
+            service.complete(CompleteRequest::new(match_id, winner_id, duration_seconds, stats)?, key).await
         };
-        respond(answer.await, |view| CompleteMatchResponse { r#match: Some(view.into()) })
+        respond(finish(answer).await, |view| CompleteMatchResponse { r#match: Some(view.into()) })
     }
 
     async fn crash_match(
         &self,
         request: Request<CrashMatchRequest>,
     ) -> Result<Response<CrashMatchResponse>, Status> {
-        let answer = async {
+        let service = self.clone();
+        let answer = async move {
             let CrashMatchRequest { match_id, error_message, idempotency_key } = request.into_inner();
             let key = IdempotencyKey::parse(&idempotency_key)?;
-            self.crash(CrashRequest::new(match_id, error_message)?, key).await
+            service.crash(CrashRequest::new(match_id, error_message)?, key).await
         };
-        respond(answer.await, |view| CrashMatchResponse { r#match: Some(view.into()) })
+        respond(finish(answer).await, |view| CrashMatchResponse { r#match: Some(view.into()) })
     }
 
     async fn heartbeat(
@@ -70,8 +75,9 @@ impl Rpc for MatchService {
         request: Request<HeartbeatRequest>,
     ) -> Result<Response<HeartbeatResponse>, Status> {
         let HeartbeatRequest { match_id: id } = request.into_inner();
-        let answer = async { MatchService::heartbeat(self, match_id(id)?).await };
-        respond(answer.await, |()| HeartbeatResponse {})
+        let service = self.clone();
+        let answer = async move { MatchService::heartbeat(&service, match_id(id)?).await };
+        respond(finish(answer).await, |()| HeartbeatResponse {})
     }
 
     async fn get_match(

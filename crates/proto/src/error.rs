@@ -137,6 +137,7 @@ pub struct Failure {
     message: String,
     field: Option<String>,
     retry_after: Option<Duration>,
+    is_passed_on: bool,
     #[source]
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -147,7 +148,14 @@ const DOMAIN: &str = "battlearena";
 impl Failure {
     /// A failure with a message for the caller.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), field: None, retry_after: None, source: None }
+        Self {
+            kind,
+            message: message.into(),
+            field: None,
+            retry_after: None,
+            is_passed_on: false,
+            source: None,
+        }
     }
 
     /// A field of the request is missing, of the wrong type or out of range.
@@ -213,17 +221,27 @@ impl Failure {
         self.retry_after
     }
 
+    /// Whether another service of ours answered so. It knows the causes, and has logged and counted the failure.
+    pub fn is_passed_on(&self) -> bool {
+        self.is_passed_on
+    }
+
     /// The failure and its causes in one line, for the log.
     pub fn chain(&self) -> String {
-        let mut line = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            line.push_str(": ");
-            line.push_str(&error.to_string());
-            cause = error.source();
-        }
-        line
+        chain(self)
     }
+}
+
+/// An error and its causes in one line, for logs.
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        line.push_str(": ");
+        line.push_str(&error.to_string());
+        cause = error.source();
+    }
+    line
 }
 
 /// Encodes with `google.rpc.ErrorInfo` (reason: the kind) and `BadRequest` (the field), without the cause.
@@ -266,6 +284,7 @@ impl From<Status> for Failure {
                 message: status.message().to_owned(),
                 field: field.filter(|field| !field.is_empty()),
                 retry_after,
+                is_passed_on: true,
                 source: None,
             },
             None => Self::of_foreign_status(status),
@@ -296,6 +315,7 @@ mod tests {
             let failure = Failure::new(*kind, "why").with_field("amount");
             let back = Failure::from(Status::from(&failure));
             assert_eq!((back.kind(), back.message(), back.field()), (*kind, "why", Some("amount")));
+            assert!(back.is_passed_on() && !failure.is_passed_on());
         }
     }
 
@@ -308,7 +328,8 @@ mod tests {
 
     #[test]
     fn foreign_statuses_are_understood() {
-        assert_eq!(Failure::from(Status::unavailable("tcp connect error")).kind(), ErrorKind::Unavailable);
+        let unreachable = Failure::from(Status::unavailable("tcp connect error"));
+        assert_eq!((unreachable.kind(), unreachable.is_passed_on()), (ErrorKind::Unavailable, false));
         assert_eq!(Failure::from(Status::cancelled("Timeout expired")).kind(), ErrorKind::DeadlineExceeded);
     }
 }

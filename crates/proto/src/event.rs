@@ -1,7 +1,8 @@
 //! Events between their two forms: the JSON payload of an outbox or log row, and the wire message.
 
 use crate::events::{
-    MatchCompleted, MatchCrashed, MatchStarted, PlayerLoggedIn, PlayerRegistered, PlayersSeen,
+    AccessRefused, CredentialChanged, KeyChanged, LoginRefused, MatchCompleted, MatchCrashed, MatchStarted,
+    PlayerDeleted, PlayerLoggedIn, PlayerRegistered, PlayerSanctioned, PlayersSeen, SessionRevoked,
     SystemEventRecorded, TransactionRecorded, event::Body,
 };
 
@@ -77,6 +78,13 @@ kinds! {
     TransactionRecorded(TransactionRecorded) = "transaction_recorded",
     SystemEventRecorded(SystemEventRecorded) = "system_event_recorded",
     PlayersSeen(PlayersSeen) = "players_seen",
+    SessionRevoked(SessionRevoked) = "session_revoked",
+    LoginRefused(LoginRefused) = "login_refused",
+    CredentialChanged(CredentialChanged) = "credential_changed",
+    PlayerSanctioned(PlayerSanctioned) = "player_sanctioned",
+    KeyChanged(KeyChanged) = "key_changed",
+    PlayerDeleted(PlayerDeleted) = "player_deleted",
+    AccessRefused(AccessRefused) = "access_refused",
 }
 
 impl std::str::FromStr for EventKind {
@@ -104,6 +112,19 @@ mod tests {
             player_ids: vec![1, 2],
         });
         assert_eq!(Body::decode(body.kind().as_str(), &body.to_payload()).unwrap(), body);
+    }
+
+    #[test]
+    fn times_are_text_and_may_be_missing() {
+        let ban = |payload: &str| Body::decode("player_sanctioned", payload);
+        let common = r#""player_id":7,"kind":"ban","reason":"spam","by":"k","lifted":false"#;
+        let forever = ban(&format!("{{{common}}}")).unwrap();
+        assert_eq!(forever, ban(&format!(r#"{{{common},"until":null}}"#)).unwrap());
+        // As PostgreSQL writes a timestamptz into JSON, and as we do.
+        let until = ban(&format!(r#"{{{common},"until":"2026-11-20T14:10:00.5+01:00"}}"#)).unwrap();
+        assert!(until.to_payload().contains(r#""until":"2026-11-20T13:10:00.5Z""#), "{}", until.to_payload());
+        assert_eq!(ban(&until.to_payload()).unwrap(), until);
+        assert!(ban(&format!(r#"{{{common},"until":"soon"}}"#)).is_err());
     }
 
     #[test]

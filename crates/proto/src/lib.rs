@@ -7,7 +7,7 @@ mod ids;
 mod time;
 mod vocabulary;
 
-pub use error::{ErrorKind, Failure};
+pub use error::{ErrorKind, Failure, chain};
 pub use event::{EventKind, UndecodableEvent};
 pub use ids::{MatchId, PlayerId, TransactionId};
 pub use time::{timestamp_from_wire, timestamp_to_wire};

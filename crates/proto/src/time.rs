@@ -11,3 +11,24 @@ pub fn timestamp_to_wire(time: Timestamp) -> prost_types::Timestamp {
 pub fn timestamp_from_wire(time: Option<prost_types::Timestamp>) -> Option<Timestamp> {
     time.and_then(|time| Timestamp::new(time.seconds, time.nanos).ok())
 }
+
+/// Times in the JSON of a payload: RFC 3339 text, or null.
+pub(crate) mod text {
+    use jiff::Timestamp;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::{timestamp_from_wire, timestamp_to_wire};
+
+    pub(crate) fn serialize<S: Serializer>(
+        time: &Option<prost_types::Timestamp>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        timestamp_from_wire(*time).serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<prost_types::Timestamp>, D::Error> {
+        Ok(Option::<Timestamp>::deserialize(deserializer)?.map(timestamp_to_wire))
+    }
+}

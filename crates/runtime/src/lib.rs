@@ -2,6 +2,7 @@
 
 pub mod deadline;
 mod exposure;
+mod finish;
 mod limits;
 mod readiness;
 pub mod signals;
@@ -9,6 +10,7 @@ mod tasks;
 
 pub use deadline::Deadline;
 pub use exposure::{Exposed, check_exposure};
+pub use finish::{finish, finish_on};
 pub use limits::raise_open_file_limit;
 pub use readiness::{CheckResult, Readiness, Report};
 pub use signals::stop_requested;

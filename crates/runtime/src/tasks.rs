@@ -11,6 +11,8 @@ use futures::FutureExt;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::finish;
+
 /// The tasks of one owner. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Tasks {
@@ -86,17 +88,20 @@ impl Tasks {
         names
     }
 
-    /// Cancels the token and waits until every task has ended. May be called again.
+    /// Cancels the token and waits until every task has ended, and the work of requests that were given up
+    /// ([`finish`](crate::finish())). May be called again.
     ///
     /// # Errors
     /// [`StillRunning`] names the tasks that outlived `patience`.
     pub async fn stop(&self, patience: Duration) -> Result<(), StillRunning> {
         self.token.cancel();
         self.tracker.close();
-        if tokio::time::timeout(patience, self.tracker.wait()).await.is_ok() {
+        let ended = async { tokio::join!(self.tracker.wait(), finish::all_finished()) };
+        if tokio::time::timeout(patience, ended).await.is_ok() {
             return Ok(());
         }
-        Err(StillRunning { names: self.running(), patience })
+        let work = finish::is_unfinished().then_some("work of a request");
+        Err(StillRunning { names: self.running().into_iter().chain(work).collect(), patience })
     }
 }
 

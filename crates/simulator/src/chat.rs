@@ -11,15 +11,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use battlearena_client::calls::{Page, chat_history};
-use battlearena_client::socket::{Socket, SocketSettings};
+use battlearena_client::socket::Socket;
 use battlearena_client::{Error, Gateway, Hooks};
-use battlearena_proto::PlayerId;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
 use crate::operations::Players;
+use crate::plan::Population;
 use crate::schedule::hour_factor_now;
 use crate::summary::ChatSummary;
 use crate::truth::Row;
@@ -65,19 +65,18 @@ impl Drop for Chat {
 }
 
 impl Chat {
-    /// Opens every socket of the plan; `population` players exist.
+    /// Opens every socket of the plan for the players who take part.
     pub(crate) fn open(
         config: &Config,
         plan: ChatPlan,
-        population: i64,
+        population: &Population,
         (players, hooks): (&Arc<Players>, Hooks),
     ) -> Self {
         let (tasks, end) = (TaskTracker::new(), CancellationToken::new());
         let mut chat = Self { plan, run: rand::random(), members: Vec::new(), tasks, end, not_sent: 0 };
         for number in 0..chat.plan.players() {
-            let player_id = PlayerId(1 + number as i64 % population.max(1));
-            let mut settings =
-                SocketSettings::new(&config.socket_url, player_id, format!("player {player_id}"));
+            let player_id = population.at(number as i64);
+            let mut settings = players.cast().socket(&config.socket_url, player_id);
             (settings.connect_timeout, settings.hooks) = (config.timeout, hooks.clone());
             let (socket, events) = Socket::open(settings);
             let (orders, taken) = mpsc::channel(ORDERS);

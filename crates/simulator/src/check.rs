@@ -4,8 +4,6 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use battlearena_client::Hooks;
-use http::Uri;
 use tokio::time::Instant;
 
 use crate::totals::{Totals, TotalsSource};
@@ -30,8 +28,7 @@ impl Check {
     ///
     /// # Errors
     /// Analytics does not answer, or the totals change for as long as `patience` lasts.
-    pub(crate) async fn begin(analytics: &Uri, patience: Duration, hooks: Hooks) -> anyhow::Result<Self> {
-        let source = TotalsSource::new(analytics, hooks);
+    pub(crate) async fn begin(source: TotalsSource, patience: Duration) -> anyhow::Result<Self> {
         let (before, settled) = settle(&source, patience, QUIET_BEFORE, |_| true).await?;
         ensure!(settled, "the totals do not come to rest: a check needs the platform for itself");
         Ok(Self { source, before, patience })

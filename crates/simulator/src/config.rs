@@ -1,5 +1,6 @@
 //! What can be set, with unit, default and environment name. Holds values only; nothing here acts.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -21,6 +22,12 @@ pub struct Config {
     /// Address of the socket-gateway: ws://host:port/ws.
     #[arg(long, env = "ARENA_SIMULATE_SOCKET_URL", default_value = "ws://127.0.0.1:8002/ws")]
     pub socket_url: String,
+
+    /// File with the API key of a game server, such as the game-server.key that `arena up` makes. Its holder plays the
+    /// matches, and the players have accounts, devices and sessions of their own. Without it nobody shows anything, which
+    /// open mode takes.
+    #[arg(long, env = "ARENA_GAME_SERVER_KEY_FILE", value_name = "FILE")]
+    pub game_server_key_file: Option<PathBuf>,
 
     /// How busy the players are: slow ×0.5, normal ×1, stress ×5, tournament ×10 of 100 log-ins, 20 match
     /// starts, 10 purchases and 2 system events a minute, by the hour of the day (UTC): 18–23 ×2, 0–6 ×0.3, 12–14

@@ -7,6 +7,7 @@
 //! It knows the platform through its public interfaces only, and those through the client only.
 
 mod attempts;
+mod cast;
 mod chat;
 mod check;
 mod config;

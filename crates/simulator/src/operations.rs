@@ -10,13 +10,14 @@ use std::sync::mpsc::Sender;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use battlearena_client::calls::Page;
+use battlearena_client::calls::{LoggedIn, Page, Registered};
 use battlearena_client::{Call, Delivery, Error, Gateway, calls};
 use battlearena_proto::{ErrorKind, PlayerId, TransactionStatus};
 use serde::de::DeserializeOwned;
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
+use crate::cast::{Account, Cast};
 use crate::plan::{Action, Item, Mistake, Notice, Read};
 use crate::report::{Finished, Operation, Problem, Report};
 use crate::trace::{conclude, operation_span};
@@ -32,7 +33,7 @@ const PAGE: Page = Page { limit: 10, before: None };
 /// Everything that operations share.
 #[derive(Debug)]
 pub(crate) struct Players {
-    gateway: Gateway,
+    cast: Cast,
     requests: Requests,
     truth: Mutex<Truth>,
     report: Mutex<Report>,
@@ -42,14 +43,14 @@ pub(crate) struct Players {
 
 impl Players {
     /// Players whose matches are announced to `began`.
-    pub(crate) fn new(gateway: Gateway, report: Report, began: Sender<OpenMatch>) -> Self {
+    pub(crate) fn new(cast: Cast, report: Report, began: Sender<OpenMatch>) -> Self {
         let (truth, report) = (Mutex::default(), Mutex::new(report));
-        Self { gateway, requests: Requests::new(), truth, report, began }
+        Self { cast, requests: Requests::new(), truth, report, began }
     }
 
-    /// The way to the platform.
-    pub(crate) fn gateway(&self) -> &Gateway {
-        &self.gateway
+    /// Who they are.
+    pub(crate) fn cast(&self) -> &Cast {
+        &self.cast
     }
 
     /// What is known to have happened so far.
@@ -79,36 +80,75 @@ impl Players {
     /// # Errors
     /// What came instead of the answer.
     pub(crate) async fn total_players(&self) -> Result<i64, String> {
-        let delivery = self.gateway.deliver(calls::player_stats()).await;
+        let delivery = self.cast.server().deliver(calls::player_stats()).await;
         match judge(&delivery, |stats| Ok(stats.total_players)) {
             Verdict::Applied(total) => Ok(total),
             Verdict::NotApplied(problem) | Verdict::Unknown(problem) => Err(problem.example),
         }
     }
 
-    /// Registers one player and returns its id when it was confirmed.
-    pub(crate) async fn simulate_registration(&self) -> Option<PlayerId> {
+    /// Registers the player at that place, from 0, and returns its id when it was confirmed. A player who has an account
+    /// from an earlier run logs in to it.
+    pub(crate) async fn simulate_registration(&self, place: i64) -> Option<PlayerId> {
+        let account = self.cast.account(place);
         let (due, span) = (Instant::now(), operation_span!("simulate_registration", player.id = Empty));
-        let delivery = self.deliver(&span, self.requests.register()).await;
-        let verdict = judge(&delivery, |registered| Ok(registered.player_id));
+        let delivery =
+            self.deliver(&span, self.cast.nobody(), self.requests.register(account.as_ref())).await;
+        let verdict = match (&delivery.result, &account) {
+            (Err(Error::Refused(refusal)), Some(_)) if refusal.kind == ErrorKind::Conflict => {
+                Verdict::Applied(None)
+            }
+            _ => judge(&delivery, |registered| Ok(Some(registered.clone()))),
+        };
         match &verdict {
-            Verdict::Applied(player_id) => {
-                span.record("player.id", player_id.get());
+            Verdict::Applied(Some(registered)) => {
+                span.record("player.id", registered.player_id.get());
                 self.truth().registered();
             }
             Verdict::Unknown(_) => self.truth().maybe_registered(),
-            Verdict::NotApplied(_) => {}
+            Verdict::Applied(None) | Verdict::NotApplied(_) => {}
         }
-        self.book(&span, Operation::Register, due, &delivery, verdict)
+        let registered = self.book(&span, Operation::Register, due, &delivery, verdict)?;
+        let Some(account) = account else { return registered.map(|registered| registered.player_id) };
+        match registered.map(|Registered { player_id, tokens, .. }| (player_id, tokens)) {
+            Some((player_id, Some(tokens))) => {
+                self.cast.enter(player_id, &account, tokens);
+                Some(player_id)
+            }
+            Some((_, None)) | None => self.simulate_first_login(&account).await,
+        }
+    }
+
+    /// Logs a player in whose number is not known yet.
+    async fn simulate_first_login(&self, account: &Account) -> Option<PlayerId> {
+        let (due, span) = (Instant::now(), operation_span!("simulate_player_login", player.id = Empty));
+        let log_in = self.log_in(&span, account.log_in(), judge::session, due).await;
+        let (player_id, tokens) = log_in?;
+        span.record("player.id", player_id.get());
+        self.cast.enter(player_id, account, tokens);
+        Some(player_id)
     }
 
     async fn simulate_player_login(&self, player_id: PlayerId, due: Instant) {
         let span = operation_span!("simulate_player_login", player.id = player_id.get());
-        let delivery = self.deliver(&span, calls::log_in(player_id)).await;
-        let verdict = judge(&delivery, judge::logged_in(player_id));
+        let log_in = self.log_in(&span, self.cast.log_in(player_id), judge::logged_in(player_id), due);
+        if let Some(tokens) = log_in.await {
+            self.cast.logged_in(player_id, tokens);
+        }
+    }
+
+    async fn log_in<T>(
+        &self,
+        span: &Span,
+        call: Call<LoggedIn>,
+        check: impl FnOnce(&LoggedIn) -> Result<T, String>,
+        due: Instant,
+    ) -> Option<T> {
+        let delivery = self.deliver(span, self.cast.nobody(), call).await;
+        let verdict = judge(&delivery, check);
         let mut maybe = delivery.lost;
         match &verdict {
-            Verdict::Applied(()) => self.truth().logged_in(),
+            Verdict::Applied(_) => self.truth().logged_in(),
             // An answer that cannot be understood is not among the lost ones.
             Verdict::Unknown(_) => {
                 maybe += u32::from(!matches!(delivery.result, Err(Error::Unanswered { .. })));
@@ -116,7 +156,7 @@ impl Players {
             Verdict::NotApplied(_) => {}
         }
         self.truth().maybe_logged_in(maybe);
-        self.book(&span, Operation::LogIn, due, &delivery, verdict);
+        self.book(span, Operation::LogIn, due, &delivery, verdict)
     }
 
     async fn simulate_transaction(&self, player_id: PlayerId, item: &'static Item, due: Instant) {
@@ -126,7 +166,8 @@ impl Players {
             transaction.item_type = item.item_type.as_str(),
             transaction.status = Empty,
         );
-        let delivery = self.deliver(&span, requests::purchase(player_id, item)).await;
+        let delivery =
+            self.deliver(&span, &self.cast.player(player_id), requests::purchase(player_id, item)).await;
         let verdict = judge(&delivery, judge::purchase_status);
         match &verdict {
             Verdict::Applied(status) => {
@@ -145,7 +186,7 @@ impl Players {
             event.type = notice.event_type,
             event.severity = notice.severity.as_str(),
         );
-        let delivery = self.deliver(&span, requests::system_event(notice)).await;
+        let delivery = self.deliver(&span, &self.cast.server(), requests::system_event(notice)).await;
         let verdict = judge(&delivery, judge::anything);
         match &verdict {
             Verdict::Applied(()) => self.truth().recorded(),
@@ -156,72 +197,80 @@ impl Players {
     }
 
     async fn simulate_read(&self, read: Read, due: Instant) {
+        use Operation::{GetLeaderboard, GetPlayer, GetRank, GetStats, ListMatches};
         use judge::anything;
+        let (player, server) = (|id| self.cast.player(id), self.cast.server());
         match read {
             Read::Player(id) => {
-                self.ask(Operation::GetPlayer, calls::player(id), judge::profile_of(id), due).await;
+                self.ask(GetPlayer, &player(id), calls::player(id), judge::profile_of(id), due).await;
             }
-            Read::Rank(id) => self.ask(Operation::GetRank, calls::player_rank(id), anything, due).await,
+            Read::Rank(id) => self.ask(GetRank, &player(id), calls::player_rank(id), anything, due).await,
             Read::PlayerMatches(id) => {
-                let call = calls::player_matches(id, PAGE);
-                self.ask(Operation::ListMatches, call, anything, due).await;
+                self.ask(ListMatches, &player(id), calls::player_matches(id, PAGE), anything, due).await;
             }
             Read::Leaderboard => {
-                self.ask(Operation::GetLeaderboard, calls::leaderboard(PAGE.limit), anything, due).await;
+                self.ask(GetLeaderboard, &server, calls::leaderboard(PAGE.limit), anything, due).await;
             }
-            Read::PlayerStats => self.ask(Operation::GetStats, calls::player_stats(), anything, due).await,
-            Read::MatchStats => self.ask(Operation::GetStats, calls::match_stats(), anything, due).await,
-            Read::RevenueStats => self.ask(Operation::GetStats, calls::revenue_stats(), anything, due).await,
+            Read::PlayerStats => self.ask(GetStats, &server, calls::player_stats(), anything, due).await,
+            Read::MatchStats => self.ask(GetStats, &server, calls::match_stats(), anything, due).await,
+            Read::RevenueStats => self.ask(GetStats, &server, calls::revenue_stats(), anything, due).await,
         }
     }
 
     async fn ask<A: DeserializeOwned>(
         &self,
         operation: Operation,
+        gateway: &Gateway,
         call: Call<A>,
         check: impl FnOnce(&A) -> Result<(), String>,
         due: Instant,
     ) {
         let span = operation_span!("simulate_read", simulation.operation = operation.as_str());
-        let delivery = self.deliver(&span, call.once()).await;
+        let delivery = self.deliver(&span, gateway, call.once()).await;
         let verdict = judge(&delivery, check);
         self.book(&span, operation, due, &delivery, verdict);
     }
 
     /// Does something wrong, and expects to be refused for it.
     async fn simulate_mistake(&self, mistake: Mistake, due: Instant) {
-        let (operation, expected) = match mistake {
-            Mistake::UnknownPlayer => (Operation::UnknownPlayer, ErrorKind::NotFound),
-            Mistake::MalformedBody => (Operation::MalformedBody, ErrorKind::Malformed),
-            Mistake::UnknownMatch => (Operation::UnknownMatch, ErrorKind::NotFound),
-        };
         match mistake {
             Mistake::UnknownPlayer => {
-                self.blunder(operation, requests::unknown_player(), expected, due).await
+                let (call, expected) = self.cast.unknown_player(requests::UNKNOWN_PLAYER);
+                self.blunder(Operation::UnknownPlayer, self.cast.nobody(), call, expected, due).await;
             }
             Mistake::MalformedBody => {
-                self.blunder(operation, requests::malformed_body(), expected, due).await
+                let (call, expected) = (requests::malformed_body(), ErrorKind::Malformed);
+                self.blunder(Operation::MalformedBody, self.cast.nobody(), call, expected, due).await;
             }
-            Mistake::UnknownMatch => self.blunder(operation, requests::unknown_match(), expected, due).await,
+            Mistake::UnknownMatch => {
+                let (call, expected) = (requests::unknown_match(), ErrorKind::NotFound);
+                self.blunder(Operation::UnknownMatch, &self.cast.server(), call, expected, due).await;
+            }
         }
     }
 
     async fn blunder<A: DeserializeOwned>(
         &self,
         operation: Operation,
+        gateway: &Gateway,
         call: Call<A>,
         expected: ErrorKind,
         due: Instant,
     ) {
         let span = operation_span!("simulate_mistake", simulation.operation = operation.as_str());
-        let delivery = self.deliver(&span, call).await;
+        let delivery = self.deliver(&span, gateway, call.once()).await;
         let verdict = judge_refusal(&delivery, expected);
         self.book(&span, operation, due, &delivery, verdict);
     }
 
     /// Sends a call within the trace of its operation.
-    async fn deliver<A: DeserializeOwned>(&self, span: &Span, call: Call<A>) -> Delivery<A> {
-        self.gateway.deliver(call).instrument(span.clone()).await
+    async fn deliver<A: DeserializeOwned>(
+        &self,
+        span: &Span,
+        gateway: &Gateway,
+        call: Call<A>,
+    ) -> Delivery<A> {
+        gateway.deliver(call).instrument(span.clone()).await
     }
 
     /// Reports a finished operation; returns what the answer said when it was the expected one.

@@ -2,6 +2,7 @@
 //! of players give the same plan, whatever the platform answers. Each concern has its own generator, so that
 //! one more choice in one of them leaves the others as they were.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use battlearena_client::calls::ParticipantStats;
@@ -147,11 +148,43 @@ pub(crate) enum Mistake {
     UnknownMatch,
 }
 
+/// The players who take part, in an order of their own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Population {
+    /// The players 1 to this one.
+    UpTo(i64),
+    /// These players.
+    These(Arc<[PlayerId]>),
+}
+
+impl Population {
+    /// How many there are.
+    pub(crate) fn len(&self) -> i64 {
+        match self {
+            Self::UpTo(highest) => *highest,
+            Self::These(ids) => ids.len() as i64,
+        }
+    }
+
+    /// The one at that place, from 0; after the last comes the first again.
+    pub(crate) fn at(&self, place: i64) -> PlayerId {
+        let place = place.rem_euclid(self.len().max(1));
+        match self {
+            Self::UpTo(_) => PlayerId(1 + place),
+            Self::These(ids) => ids.get(place as usize).copied().unwrap_or(PlayerId(1)),
+        }
+    }
+
+    fn draw(&self, random: &mut ChaCha8Rng) -> PlayerId {
+        self.at(random.random_range(0..self.len().max(1)))
+    }
+}
+
 /// An endless sequence of arrivals.
 #[derive(Debug)]
 pub(crate) struct Plan {
     mix: Mix,
-    players: i64,
+    players: Population,
     times: ChaCha8Rng,
     kinds: ChaCha8Rng,
     log_ins: ChaCha8Rng,
@@ -163,8 +196,8 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// A plan for the players 1 to `players`, of whom there must be [`MOST_PLAYERS`] at least.
-    pub(crate) fn new(seed: u64, mix: Mix, players: i64) -> Self {
+    /// A plan for some players, of whom there must be [`MOST_PLAYERS`] at least.
+    pub(crate) fn new(seed: u64, mix: Mix, players: Population) -> Self {
         let generator = |stream| {
             let mut generator = ChaCha8Rng::seed_from_u64(seed);
             generator.set_stream(stream);
@@ -172,7 +205,7 @@ impl Plan {
         };
         Self {
             mix,
-            players: players.max(MOST_PLAYERS as i64),
+            players,
             times: generator(1),
             kinds: generator(2),
             log_ins: generator(3),
@@ -200,11 +233,11 @@ impl Plan {
         let drawn = self.kinds.random::<f64>() * self.mix.arrivals_per_second();
         let bought = log_ins + match_starts + purchases;
         if drawn < log_ins {
-            Action::LogIn { player_id: PlayerId(self.log_ins.random_range(1..=self.players)) }
+            Action::LogIn { player_id: self.players.draw(&mut self.log_ins) }
         } else if drawn < log_ins + match_starts {
             Action::StartMatch(self.a_match())
         } else if drawn < bought {
-            let player_id = PlayerId(self.purchases.random_range(1..=self.players));
+            let player_id = self.players.draw(&mut self.purchases);
             Action::Purchase { player_id, item: &ITEMS[self.purchases.random_range(0..ITEMS.len())] }
         } else if drawn < bought + system_events {
             Action::SystemEvent(&NOTICES[self.system_events.random_range(0..NOTICES.len())])
@@ -224,7 +257,7 @@ impl Plan {
         };
         let mut roster = Roster { ids: [PlayerId(0); MOST_PLAYERS], len: 0 };
         while roster.len < size {
-            let player_id = PlayerId(random.random_range(1..=self.players));
+            let player_id = self.players.draw(random);
             if !roster.ids().contains(&player_id) {
                 roster.ids[roster.len] = player_id;
                 roster.len += 1;
@@ -241,7 +274,7 @@ impl Plan {
     }
 
     fn read(&mut self) -> Read {
-        let player_id = PlayerId(self.reads.random_range(1..=self.players));
+        let player_id = self.players.draw(&mut self.reads);
         match self.reads.random_range(0..10) {
             0..4 => Read::Player(player_id),
             4 => Read::Rank(player_id),
@@ -267,7 +300,7 @@ mod tests {
     use super::*;
 
     fn arrivals(seed: u64, count: usize) -> Vec<Arrival> {
-        let mut plan = Plan::new(seed, Mix::base(0.05, 0.01).at_rate(2000.0), 1000);
+        let mut plan = Plan::new(seed, Mix::base(0.05, 0.01).at_rate(2000.0), Population::UpTo(1000));
         (0..count).map(|_| plan.next(1.0)).collect()
     }
 
@@ -275,6 +308,26 @@ mod tests {
     fn one_seed_is_one_plan() {
         assert_eq!(arrivals(7, 5000), arrivals(7, 5000));
         assert_ne!(arrivals(7, 100), arrivals(8, 100));
+    }
+
+    #[test]
+    fn other_numbers_are_the_same_plan_for_other_players() {
+        let ids: Vec<_> = (0..1000).map(|place| PlayerId(5000 + 3 * place)).collect();
+        let these = Population::These(ids.into());
+        let mut plan = Plan::new(7, Mix::base(0.05, 0.01).at_rate(2000.0), these.clone());
+        for arrival in arrivals(7, 1000) {
+            match (arrival.action, plan.next(1.0).action) {
+                (Action::LogIn { player_id: one }, Action::LogIn { player_id: other }) => {
+                    assert_eq!(these.at(one.get() - 1), other);
+                }
+                (Action::StartMatch(one), Action::StartMatch(other)) => {
+                    let moved = one.roster.ids().iter().map(|id| these.at(id.get() - 1));
+                    assert!(moved.eq(other.roster.ids().iter().copied()));
+                }
+                (one, other) => assert_eq!(std::mem::discriminant(&one), std::mem::discriminant(&other)),
+            }
+        }
+        assert_eq!((these.at(1000), Population::UpTo(10).at(10)), (PlayerId(5000), PlayerId(1)));
     }
 
     #[test]
@@ -291,7 +344,8 @@ mod tests {
     #[test]
     fn the_hour_shortens_the_gaps() {
         let mix = Mix::base(0.05, 0.01);
-        let (mut day, mut evening) = (Plan::new(3, mix, 1000), Plan::new(3, mix, 1000));
+        let (mut day, mut evening) =
+            (Plan::new(3, mix, Population::UpTo(1000)), Plan::new(3, mix, Population::UpTo(1000)));
         for _ in 0..100 {
             let (slow, fast) = (day.next(1.0), evening.next(2.0));
             assert!((slow.after.as_secs_f64() / fast.after.as_secs_f64() - 2.0).abs() < 1e-3);

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
-use battlearena_client::{Gateway, Hooks, Retry};
+use battlearena_client::{Gateway, Hooks, Retry, SecretString};
 use battlearena_proto::TransactionStatus;
 use battlearena_telemetry::trace::outgoing_traceparent;
 use futures::{StreamExt, stream};
@@ -15,16 +15,18 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::attempts::Attempts;
+use crate::cast::Cast;
 use crate::chat::{Chat, ChatPlan};
 use crate::check::Check;
 use crate::config::Config;
 use crate::operations::{OpenMatch, Players};
-use crate::plan::{MOST_PLAYERS, Plan};
+use crate::plan::{MOST_PLAYERS, Plan, Population};
 use crate::progress::Progress;
 use crate::report::{Report, latency_histogram};
 use crate::schedule::{Played, Schedule, Stage};
 use crate::seeding::ensure_players;
 use crate::summary::{CheckResult, Summary, millis, operations, problems};
+use crate::totals::TotalsSource;
 
 /// Matches that are ended at once when the run is over.
 const DRAIN_CONCURRENCY: usize = 64;
@@ -54,32 +56,35 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<Outc
     let progress = Progress::new();
     let attempts = Arc::<Attempts>::default();
     let hooks = Hooks::default().with_trace_context(outgoing_traceparent).with_observer(attempts.clone());
+    let retry = Retry { attempt: config.timeout, give_up: config.give_up };
+    let gateway =
+        Gateway::new(&config.url, retry).context("the gateway's address")?.with_hooks(hooks.clone());
+    let cast = Cast::new(gateway, game_server_key(&config)?);
     let check = if config.check {
-        let begin = Check::begin(&config.analytics, config.settle, hooks.clone());
+        let totals = TotalsSource::new(&config.analytics, hooks.clone(), cast.key().cloned());
+        let begin = Check::begin(totals, config.settle);
         let begin = progress.during(begin, || "waiting for the totals to settle");
         stop.run_until_cancelled(begin).await.transpose()?
     } else {
         None
     };
     let (sender, began) = channel();
-    let retry = Retry { attempt: config.timeout, give_up: config.give_up };
-    let gateway =
-        Gateway::new(&config.url, retry).context("the gateway's address")?.with_hooks(hooks.clone());
-    let players = Arc::new(Players::new(gateway, Report::new()?, sender));
+    let players = Arc::new(Players::new(cast, Report::new()?, sender));
     let seeding = ensure_players(&players, config.players.into(), &stop);
     let population = progress
         .during(seeding, || format!("registering players: {} so far", players.report().finished()))
         .await?;
     ensure!(
-        population >= MOST_PLAYERS as i64 || stop.is_cancelled(),
-        "only {population} players could be registered: {:?}",
+        population.len() >= MOST_PLAYERS as i64 || stop.is_cancelled(),
+        "only {} players could be registered: {:?}",
+        population.len(),
         players.report().problems
     );
 
     let seed = config.seed.unwrap_or_else(rand::random);
-    let chat = open_chat(&config, seed, population, (&players, hooks), &stop, &progress);
+    let chat = open_chat(&config, seed, &population, (&players, hooks), &stop, &progress);
     let mut chat = chat.await?;
-    let plan = Plan::new(seed, config.mix(), population);
+    let plan = Plan::new(seed, config.mix(), population.clone());
     let played = play(&config, plan, (&players, &mut chat), began, &stop, &progress).await?;
 
     let check = match check {
@@ -87,9 +92,17 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<Outc
         None => None,
     };
     drop(progress);
-    let summary = summarise(&config, (seed, population), (&players, &chat, &attempts), &played, check);
+    let summary = summarise(&config, (seed, population.len()), (&players, &chat, &attempts), &played, check);
     print(&summary, config.json).context("writing the summary")?;
     Ok(Outcome { summary })
+}
+
+/// The key of a game server; none for open mode.
+fn game_server_key(config: &Config) -> anyhow::Result<Option<SecretString>> {
+    let Some(path) = &config.game_server_key_file else { return Ok(None) };
+    let key = std::fs::read_to_string(path)
+        .with_context(|| format!("reading the key of the game server from {}", path.display()))?;
+    Ok(Some(SecretString::from(key.trim())))
 }
 
 /// What was played, once all of it has come to an end.
@@ -103,7 +116,7 @@ struct Traffic {
 async fn open_chat(
     config: &Config,
     seed: u64,
-    population: i64,
+    population: &Population,
     (players, hooks): (&Arc<Players>, Hooks),
     stop: &CancellationToken,
     progress: &Progress,
@@ -189,7 +202,8 @@ async fn finish_check(
 ) -> anyhow::Result<CheckResult> {
     let truth = players.truth().clone();
     let totals = progress.during(check.finish(&truth), || "waiting for the log to settle").await?;
-    let rooms = progress.during(chat.check(players.gateway()), || "reading what was said").await?;
+    let server = players.cast().server();
+    let rooms = progress.during(chat.check(&server), || "reading what was said").await?;
     let totals = totals.with(rooms);
     let errors = players.report().errors();
     let held = totals.holds() && (config.allow_errors || errors == 0);

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use battlearena_client::{Hooks, grpc};
+use battlearena_client::{Credentials, Hooks, grpc};
 use battlearena_proto::analytics::{
     GetTotalsRequest, GetTotalsResponse, MatchTotal, TransactionTotal,
     analytics_service_client::AnalyticsServiceClient,
@@ -112,12 +112,14 @@ pub(crate) struct Reading {
 pub(crate) struct TotalsSource {
     client: AnalyticsServiceClient<Channel>,
     hooks: Hooks,
+    /// The key of a game server; none in open mode.
+    key: Option<Credentials>,
 }
 
 impl TotalsSource {
     /// Connects with the first call.
-    pub(crate) fn new(address: &Uri, hooks: Hooks) -> Self {
-        Self { client: grpc::analytics(address), hooks }
+    pub(crate) fn new(address: &Uri, hooks: Hooks, key: Option<Credentials>) -> Self {
+        Self { client: grpc::analytics(address), hooks, key }
     }
 
     /// Asks once.
@@ -127,6 +129,9 @@ impl TotalsSource {
     pub(crate) async fn read(&self) -> anyhow::Result<Reading> {
         let mut request = tonic::Request::new(GetTotalsRequest {});
         request.set_timeout(DEADLINE);
+        if let Some(key) = &self.key {
+            key.authorize(&mut request).await.context("exchanging the key of the game server")?;
+        }
         let mut client = self.client.clone();
         let ask = |request| async move { client.get_totals(request).await };
         let response = self.hooks.call(GET_TOTALS, request, ask).await;

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use battlearena_host::Host;
+use battlearena_host::{Host, OperationsPort};
+use battlearena_identity::Gatekeeper;
+use battlearena_proto::events::event::Body;
 use battlearena_proto::realtime::realtime_service_server::{RealtimeServiceServer, SERVICE_NAME};
-use battlearena_runtime::{CancellationToken, Readiness, Tasks, check_exposure};
-use battlearena_storage::events::Relay;
+use battlearena_runtime::{CancellationToken, Readiness, Tasks};
+use battlearena_storage::events::{Outbox, Relay};
 use battlearena_storage::{Database, Wake, database_check, partitions};
 use rustix::net::sockopt::set_socket_send_buffer_size;
 use tokio::net::TcpStream;
@@ -16,12 +18,12 @@ use tokio::sync::mpsc;
 use tonic::service::Routes;
 
 use crate::grpc::RealtimeRpc;
-use crate::http::{self, Http, Upgraded};
+use crate::http::{self, Entrance, Http, Upgraded};
 use crate::hub::Hub;
 use crate::metrics::{Metrics, Sent};
 use crate::socket::{Chunk, Connection, Session};
-use crate::tasks::{feed, heartbeat, retention, seen};
-use crate::{AuthMode, Config, MESSAGES, SCHEMA, migrator, store};
+use crate::tasks::{feed, heartbeat, moderation, passes, retention, seen};
+use crate::{Config, MESSAGES, SCHEMA, migrator, store};
 
 /// How long accepted messages may take to be stored once the service stops.
 const LAST_MESSAGES: Duration = Duration::from_secs(5);
@@ -35,6 +37,7 @@ const SEND_BUFFER: usize = 128 * 1024;
 /// The socket-gateway, with its ports bound.
 pub struct App {
     host: Host,
+    admin_addr: Option<SocketAddr>,
     hub: Arc<Hub>,
     readiness: Readiness,
     upgraded: mpsc::Receiver<Upgraded>,
@@ -48,12 +51,9 @@ impl App {
     /// # Errors
     /// When a port is taken, a setting cannot be used, or open mode would listen where others reach it.
     pub async fn build(config: Config) -> anyhow::Result<Self> {
-        match config.auth {
-            AuthMode::Open => {
-                check_exposure(config.http, config.open_bind_any)?;
-                check_exposure(config.grpc, config.open_bind_any)?;
-            }
-        }
+        config.identity.check_exposure(config.http, config.open_bind_any)?;
+        config.identity.check_exposure(config.grpc, config.open_bind_any)?;
+        let gatekeeper = Arc::new(Gatekeeper::new(&config.identity)?);
         let database =
             Database::new(&config.database, "arena-socket-gateway").context("the database settings")?;
         let newest = migrator()?.newest();
@@ -61,16 +61,25 @@ impl App {
             Readiness::new().with_check("database", database_check(database.clone(), SCHEMA, newest));
         let log = battlearena_telemetry::grpc::connect(&config.relay.event_log_url)
             .context("the event log's address")?;
-        let log = log.with_services(&[
-            "battlearena.analytics.v1.AnalyticsService",
-            "battlearena.events.v1.EventLogService",
-        ]);
-        let Http { server, address, upgraded } = http::serve(config.http, readiness.clone())?;
+        let log = log
+            .with_services(&[
+                "battlearena.analytics.v1.AnalyticsService",
+                "battlearena.events.v1.EventLogService",
+            ])
+            .with_credential(gatekeeper.credential());
+        let places = config.most_connections as usize;
+        let (origins, connects) = (config.origins(), config.connects());
+        let entrance = Entrance::new(readiness.clone(), gatekeeper.clone(), origins, connects, places);
+        let admin =
+            config.admin_addr.map(|admin| OperationsPort::bind("socket-gateway", admin, readiness.clone()));
+        let admin = admin.transpose()?;
+        let admin_addr = admin.as_ref().map(OperationsPort::address);
+        let Http { server, address, upgraded } = http::serve(config.http, entrance, admin.is_none())?;
         let host = Host::bind_beside(server, address, config.grpc, readiness.clone()).await?;
         store::register();
         Metrics::get();
 
-        let hub = Arc::new(Hub::new(database.clone(), config.policy()));
+        let hub = Arc::new(Hub::new(database.clone(), config.policy(), gatekeeper.clone()));
         let (tasks, writer) = (Tasks::new(), Tasks::new());
         let stop = || tasks.token();
         let (writing, written) = (hub.clone(), writer.token());
@@ -78,8 +87,19 @@ impl App {
         let wake = Wake::new("socket_outbox");
         let relay =
             Relay::new(database.clone(), SCHEMA, "socket_outbox", wake.clone(), log.clone(), &config.relay);
+        if let Some(admin) = admin {
+            tasks.spawn("operations port", admin.run(stop()));
+        }
         tasks.spawn("outbox relay", relay.run(stop()));
         tasks.spawn("wake-ups", wake.clone().carry(database.clone(), stop()));
+        gatekeeper.start(&tasks, log.clone());
+        let (refusals, outbox) = (gatekeeper, Outbox::new(database.clone(), SCHEMA));
+        let refusal = async move || Body::AccessRefused(refusals.next_refusal().await);
+        tasks.spawn("refusals", outbox.tell_each(wake.clone(), refusal, stop()));
+        if !hub.gatekeeper.is_open() {
+            tasks.spawn("passes", passes::run(hub.clone(), stop()));
+        }
+        tasks.spawn("moderation", moderation::run(database.clone(), log.clone(), stop()));
         tasks.spawn("seen players", seen::run(hub.clone(), wake, config.seen_every(), stop()));
         tasks.spawn("feed", feed::run(hub.clone(), log, stop()));
         tasks.spawn("heartbeat", heartbeat::run(hub.clone(), stop()));
@@ -87,12 +107,17 @@ impl App {
         tasks.spawn("retention", retention::run(database.clone(), config.message_retention(), stop()));
         tasks.spawn("partitions", partitions::keep(database.clone(), SCHEMA, &[MESSAGES], stop()));
         tasks.spawn("pool gauges", database.keep_observing_pool(Duration::from_secs(2), stop()));
-        Ok(Self { host, hub, readiness, upgraded, tasks, writer })
+        Ok(Self { host, admin_addr, hub, readiness, upgraded, tasks, writer })
     }
 
     /// Where HTTP (sockets, health and metrics) is served.
     pub fn http_addr(&self) -> SocketAddr {
         self.host.http_addr()
+    }
+
+    /// Where health and metrics are served, when not beside the sockets.
+    pub fn admin_addr(&self) -> Option<SocketAddr> {
+        self.admin_addr
     }
 
     /// Where gRPC is served.
@@ -106,7 +131,7 @@ impl App {
     /// # Errors
     /// When a server fails, or something did not end in time.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
-        let Self { host, hub, readiness, upgraded, tasks, writer } = self;
+        let Self { host, hub, readiness, upgraded, tasks, writer, .. } = self;
         let database = hub.database.clone();
         let sockets = Tasks::new();
         tasks.spawn("new sockets", accept(hub.clone(), upgraded, sockets.clone(), tasks.token()));
@@ -122,8 +147,9 @@ impl App {
             drained.cancel();
             panicked.map_or(Ok(()), |panicked| Err(anyhow::Error::from(panicked))).and(Ok(result?))
         };
+        let gatekeeper = hub.gatekeeper.clone();
         let serve = async {
-            let result = host.run(&[SERVICE_NAME], routes, tasks, drained.clone()).await;
+            let result = host.run(&[SERVICE_NAME], routes, gatekeeper, tasks, drained.clone()).await;
             // A server that failed takes the rest with it.
             stop.cancel();
             result
@@ -160,7 +186,7 @@ async fn accept(
             next = upgraded.recv() => next,
             () = stop.cancelled() => None,
         };
-        let Some(Upgraded { stream, early, response, traceparent }) = next else { return };
+        let Some(Upgraded { stream, early, response, traceparent, place }) = next else { return };
         let tuned = stream.set_nodelay(true).and_then(|()| {
             set_socket_send_buffer_size(&stream, SEND_BUFFER)?;
             TcpStream::from_std(stream)
@@ -170,7 +196,8 @@ async fn accept(
                 let socket = hub.open();
                 socket.outbox.push(Chunk::new(response.into(), 1, Sent::Control));
                 let session = Session::new(hub.clone(), socket, traceparent);
-                let connection = Connection::new(stream, &early, session, hub.policy.limits.frame_bytes);
+                let most_bytes = hub.policy.limits.frame_bytes;
+                let connection = Connection::new(stream, &early, session, most_bytes, place);
                 sockets.spawn("socket", connection.run());
             }
             Err(error) => tracing::debug!(%error, "a connection was lost in its handshake"),

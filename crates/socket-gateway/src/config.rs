@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use battlearena_identity::limits::Quota;
 use battlearena_storage::DatabaseSettings;
 use battlearena_storage::events::RelaySettings;
 
-use crate::domain::Limits;
+use crate::domain::{Limits, Origins};
 use crate::hub::Policy;
 
 /// Settings of the socket-gateway.
@@ -16,17 +17,38 @@ pub struct Config {
     #[arg(long, env = "ARENA_SOCKET_GATEWAY_HTTP", default_value = "127.0.0.1:8002", value_name = "ADDRESS")]
     pub http: SocketAddr,
 
+    /// Address of health and metrics, instead of beside the sockets [default: beside the sockets]
+    #[arg(long, env = "ARENA_SOCKET_GATEWAY_ADMIN", value_name = "ADDRESS")]
+    pub admin_addr: Option<SocketAddr>,
+
     /// Address of the gRPC port. Port 0 takes a free one.
     #[arg(long, env = "ARENA_SOCKET_GATEWAY_GRPC", default_value = "127.0.0.1:9002", value_name = "ADDRESS")]
     pub grpc: SocketAddr,
 
-    /// Who may connect: in open mode a client is the player that it says it is, which is for demonstrations on this machine.
-    #[arg(long, env = "ARENA_SOCKET_GATEWAY_AUTH", value_enum, default_value_t = AuthMode::Open)]
-    pub auth: AuthMode,
-
     /// Lets open mode listen on addresses that other machines reach.
     #[arg(long, env = "ARENA_OPEN_BIND_ANY")]
     pub open_bind_any: bool,
+
+    /// Origins of web pages from which browsers may connect, besides pages that this address itself serves; `*` for all.
+    #[arg(
+        long,
+        env = "ARENA_SOCKET_GATEWAY_ALLOWED_ORIGINS",
+        value_delimiter = ',',
+        value_name = "ORIGIN,…"
+    )]
+    pub allowed_origins: Vec<String>,
+
+    /// Sockets that may be open at the same time; those beyond are turned away at once.
+    #[arg(long, env = "ARENA_SOCKET_GATEWAY_MOST_CONNECTIONS", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000), value_name = "COUNT")]
+    pub most_connections: u32,
+
+    /// Sockets that one address may open a minute, in the long run. Loopback has no limit in development.
+    #[arg(long, env = "ARENA_SOCKET_GATEWAY_CONNECTS_PER_MINUTE", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=1_000_000), value_name = "COUNT")]
+    pub connects_per_minute: u32,
+
+    /// Sockets that one address may open at once.
+    #[arg(long, env = "ARENA_SOCKET_GATEWAY_CONNECTS_BURST", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000), value_name = "COUNT")]
+    pub connects_burst: u32,
 
     /// Commands that one connection may send a second, in the long run. Past it the connection is closed.
     #[arg(long, env = "ARENA_SOCKET_GATEWAY_COMMANDS_PER_SECOND", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1_000_000), value_name = "COUNT")]
@@ -62,19 +84,16 @@ pub struct Config {
 
     #[expect(missing_docs, reason = "documented by its type")]
     #[command(flatten)]
+    pub identity: battlearena_identity::Settings,
+
+    #[expect(missing_docs, reason = "documented by its type")]
+    #[command(flatten)]
     pub database: DatabaseSettings,
 
     // The feed comes from where the outbox goes.
     #[expect(missing_docs, reason = "documented by its type")]
     #[command(flatten)]
     pub relay: RelaySettings,
-}
-
-/// Who may connect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum AuthMode {
-    /// Anybody, as the player that they say they are.
-    Open,
 }
 
 impl Config {
@@ -88,10 +107,21 @@ impl Config {
                 commands_burst: self.commands_burst,
                 recovery_messages: self.recovery_messages as usize,
             },
+            commands: Quota::new(self.commands_per_second, Duration::from_secs(1))
+                .with_burst(self.commands_burst),
             queue_bytes: self.queue_bytes as usize,
             heartbeat: Duration::from_secs(u64::from(self.heartbeat_seconds)),
             timeout: Duration::from_secs(u64::from(self.timeout_seconds)),
         }
+    }
+
+    pub(crate) fn origins(&self) -> Origins {
+        Origins::new(&self.allowed_origins)
+    }
+
+    /// How fast one address may open sockets.
+    pub(crate) fn connects(&self) -> Quota {
+        Quota::new(self.connects_per_minute, Duration::from_secs(60)).with_burst(self.connects_burst)
     }
 
     pub(crate) fn message_retention(&self) -> Duration {

@@ -37,7 +37,7 @@ impl RealtimeRpc {
         }
         let before = Some(before_offset).filter(|before| *before > 0);
         let Page { messages, epoch, last_offset } =
-            history(&self.database, &room, i64::from(limit), before).await?;
+            history(&self.database, &room, i64::from(limit), before, &[]).await?;
         Ok(ListMessagesResponse { messages: messages.into_iter().map(message).collect(), epoch, last_offset })
     }
 }

@@ -1,28 +1,33 @@
 //! The HTTP port: health and metrics, and the handshake of sockets. A connection that becomes a socket leaves the HTTP
 //! server for good: it is handed over bare, and the server's buffers go.
 
+mod entrance;
+
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use actix_codec::{Framed, FramedParts};
 use actix_http::h1::{Codec, SendResponse};
-use actix_http::ws::{HandshakeError, hash_key, verify_handshake};
-use actix_http::{HttpService, Request, Response};
+use actix_http::{HttpService, Request};
 use actix_server::Server;
 use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, fn_service, map_config};
 use actix_web::dev::AppConfig;
-use actix_web::http::header::{RETRY_AFTER, SEC_WEBSOCKET_KEY};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{App, HttpResponse, web};
 use anyhow::Context as _;
-use battlearena_runtime::Readiness;
+use battlearena_identity::http::Guard;
+use battlearena_identity::limits::Slot;
 use battlearena_telemetry::http::{Handshakes, Instrument, Operations, not_found, operations};
 use battlearena_telemetry::trace::current_traceparent;
 use bytes::Bytes;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 
-use crate::metrics::Metrics;
+pub(crate) use entrance::Entrance;
+use entrance::Ticket;
+
+use crate::metrics::{HandshakeRefusal, Metrics};
 
 /// Where sockets are opened.
 const PATH: &str = "/ws";
@@ -42,6 +47,8 @@ pub(crate) struct Upgraded {
     pub(crate) response: Vec<u8>,
     /// The trace context of the handshake, when it is sampled.
     pub(crate) traceparent: Option<String>,
+    /// The socket's place among those that may be open.
+    pub(crate) place: Slot,
 }
 
 /// A running HTTP server.
@@ -51,31 +58,44 @@ pub(crate) struct Http {
     pub(crate) upgraded: mpsc::Receiver<Upgraded>,
 }
 
-/// Binds the port and serves.
+/// Binds the port and serves; with health and metrics, unless these have a port of their own.
 ///
 /// # Errors
 /// When the port cannot be had.
-pub(crate) fn serve(address: SocketAddr, readiness: Readiness) -> anyhow::Result<Http> {
+pub(crate) fn serve(
+    address: SocketAddr,
+    entrance: Entrance,
+    operations_are_here: bool,
+) -> anyhow::Result<Http> {
     let listener = listen(address).with_context(|| format!("cannot listen on {address}"))?;
     let address = listener.local_addr()?;
     let (sender, upgraded) = mpsc::channel(MOST_WAITING);
+    let entrance = Arc::new(entrance);
     let server = Server::build()
         // Probes, scrapes and handshakes only; sockets live on the main runtime.
         .workers(1)
         .disable_signals()
         .shutdown_timeout(2)
         .listen("http", listener, move || {
-            let (draining, sender) = (readiness.clone(), sender.clone());
+            let (entrance, sender) = (entrance.clone(), sender.clone());
+            let readiness = entrance.readiness.clone();
+            let guard = Guard::new(entrance.gatekeeper.clone());
             let handshakes = Rc::new(Handshakes::new(PATH));
             let upgrade = fn_service(move |(request, framed)| {
-                upgrade(request, framed, handshakes.clone(), draining.is_draining(), sender.clone())
+                upgrade(request, framed, handshakes.clone(), entrance.clone(), sender.clone())
             });
-            let instrument = Instrument::new().with_readiness(readiness.clone());
-            let shown = Operations { readiness: readiness.clone(), service: "socket-gateway" };
+            let instrument =
+                Instrument::new().with_readiness(readiness.clone()).with_routes([(Method::GET, PATH)]);
+            let shown = Operations { readiness, service: "socket-gateway" };
             let app = App::new()
-                .configure(|config| operations(config, shown))
+                .configure(|config| {
+                    if operations_are_here {
+                        operations(config, shown);
+                    }
+                })
                 .route(PATH, web::get().to(async || HttpResponse::UpgradeRequired().finish()))
                 .default_service(not_found())
+                .wrap(guard)
                 .wrap(instrument)
                 .into_factory()
                 .map_err(|error: actix_web::Error| error.error_response());
@@ -99,53 +119,28 @@ async fn upgrade(
     request: Request,
     framed: Framed<TcpStream, Codec>,
     handshakes: Rc<Handshakes>,
-    is_draining: bool,
+    entrance: Arc<Entrance>,
     sender: mpsc::Sender<Upgraded>,
 ) -> Result<(), actix_web::Error> {
     let handshake = handshakes.begin(request.head());
-    let response = match check(&request, is_draining) {
-        Ok(response) => response,
+    let Ticket { response, place } = match entrance.check(&request) {
+        Ok(ticket) => ticket,
         Err(refusal) => {
-            Metrics::get().handshake_refused();
             handshake.answered(refusal.status().as_u16());
             return Ok(SendResponse::new(framed, refusal).await.map(drop)?);
         }
     };
     let traceparent = handshake.span().in_scope(current_traceparent);
     let FramedParts { io, read_buf, .. } = framed.into_parts();
-    let upgraded = Upgraded { stream: io.into_std()?, early: read_buf.freeze(), response, traceparent };
+    let upgraded =
+        Upgraded { stream: io.into_std()?, early: read_buf.freeze(), response, traceparent, place };
     let status = if sender.send(upgraded).await.is_ok() {
         StatusCode::SWITCHING_PROTOCOLS
     } else {
         // The service ends: the connection is closed, and the client comes back later.
-        Metrics::get().handshake_refused();
+        Metrics::get().handshake_refused(HandshakeRefusal::Draining);
         StatusCode::SERVICE_UNAVAILABLE
     };
     handshake.answered(status.as_u16());
     Ok(())
-}
-
-/// The answer to a handshake.
-fn check(request: &Request, is_draining: bool) -> Result<Vec<u8>, Response<()>> {
-    let plain = |status| Response::with_body(status, ());
-    if request.path() != PATH {
-        return Err(plain(StatusCode::NOT_FOUND));
-    }
-    if is_draining {
-        let mut refusal = plain(StatusCode::SERVICE_UNAVAILABLE);
-        refusal.headers_mut().insert(RETRY_AFTER, 1.into());
-        return Err(refusal);
-    }
-    if request.method() != Method::GET {
-        return Err(plain(StatusCode::METHOD_NOT_ALLOWED));
-    }
-    verify_handshake(request.head()).map_err(|error: HandshakeError| {
-        tracing::debug!(%error, "a broken handshake");
-        plain(StatusCode::BAD_REQUEST)
-    })?;
-    let key =
-        request.head().headers().get(SEC_WEBSOCKET_KEY).ok_or_else(|| plain(StatusCode::BAD_REQUEST))?;
-    let accept = hash_key(key.as_bytes());
-    let head = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ";
-    Ok([&head[..], &accept[..], b"\r\n\r\n"].concat())
 }

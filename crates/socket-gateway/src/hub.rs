@@ -1,24 +1,27 @@
 //! What the connections of this process share: who is connected, rooms, the feed, and whether it all ends.
 
 mod channel;
+mod players;
 mod presence;
 mod room;
 mod rooms;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use battlearena_identity::Gatekeeper;
+use battlearena_identity::limits::{Quota, Throttles};
 use battlearena_storage::Database;
 use tokio::sync::OnceCell;
 
 pub(crate) use channel::{Channel, Origin};
+pub(crate) use players::Players;
 pub(crate) use room::Room;
 pub(crate) use rooms::Rooms;
 
 use crate::domain::{Answer, Limits};
-use crate::metrics::Metrics;
 use crate::service::Writer;
 use crate::socket::Socket;
 
@@ -29,6 +32,8 @@ const LONGEST_RECONNECT_MS: u64 = 5000;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Policy {
     pub(crate) limits: Limits,
+    /// How fast commands may come.
+    pub(crate) commands: Quota,
     /// Bytes that may wait for a client that reads slowly.
     pub(crate) queue_bytes: usize,
     /// Silence after which the server pings.
@@ -40,46 +45,47 @@ pub(crate) struct Policy {
 /// The shared state of one process.
 pub(crate) struct Hub {
     pub(crate) policy: Policy,
+    pub(crate) gatekeeper: Arc<Gatekeeper>,
     pub(crate) database: Database,
     pub(crate) rooms: Rooms,
     /// The feed, once its epoch is known and the log was looked at.
     pub(crate) feed: OnceCell<Channel>,
     pub(crate) writer: Writer,
+    pub(crate) throttles: Throttles,
+    pub(crate) players: Players,
     sockets: Mutex<HashMap<u64, Arc<Socket>>>,
-    players: Mutex<Players>,
     is_draining: AtomicBool,
     next_id: AtomicU64,
     began: Instant,
 }
 
-#[derive(Default)]
-struct Players {
-    /// With how many connections.
-    connected: HashMap<i64, u32>,
-    /// Who was connected since the last time this was told.
-    seen: HashSet<i64>,
-}
-
 impl Hub {
-    pub(crate) fn new(database: Database, policy: Policy) -> Self {
+    pub(crate) fn new(database: Database, policy: Policy, gatekeeper: Arc<Gatekeeper>) -> Self {
         Self {
             policy,
             rooms: Rooms::new(database.clone(), policy.limits.recovery_messages),
             feed: OnceCell::new(),
             writer: Writer::new(database.clone()),
+            throttles: Throttles::new(),
             database,
+            gatekeeper,
+            players: Players::default(),
             sockets: Mutex::default(),
-            players: Mutex::default(),
             is_draining: AtomicBool::new(false),
             next_id: AtomicU64::new(1),
             began: Instant::now(),
         }
     }
 
-    /// Seconds since the hub began: the clock of heartbeats.
+    /// Time since the hub began: the clock of limits.
+    pub(crate) fn age(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// The same in seconds: the clock of heartbeats.
     pub(crate) fn now(&self) -> u32 {
         // 136 years fit.
-        self.began.elapsed().as_secs() as u32
+        self.age().as_secs() as u32
     }
 
     /// A connection opens.
@@ -100,38 +106,12 @@ impl Hub {
         lock(&self.sockets).values().cloned().collect()
     }
 
-    /// A connection has said who plays.
-    pub(crate) fn player_came(&self, player_id: i64) {
-        let mut players = lock(&self.players);
-        *players.connected.entry(player_id).or_default() += 1;
-        players.seen.insert(player_id);
-        Metrics::get().users(players.connected.len());
-    }
-
-    /// A connection of a player has ended.
-    pub(crate) fn player_went(&self, player_id: i64) {
-        let mut players = lock(&self.players);
-        if let Some(connections) = players.connected.get_mut(&player_id) {
-            *connections -= 1;
-            if *connections == 0 {
-                players.connected.remove(&player_id);
-            }
+    /// Forgets the name of a player whose account was deleted, wherever it is kept for those who come back.
+    pub(crate) fn forget_name(&self, player_id: i64) {
+        if let Some(feed) = self.feed.get() {
+            feed.forget(player_id);
         }
-        Metrics::get().users(players.connected.len());
-    }
-
-    /// Who was connected since the last call.
-    pub(crate) fn take_seen(&self) -> Vec<i64> {
-        let mut players = lock(&self.players);
-        let still_there = players.connected.keys().copied().collect();
-        let mut seen: Vec<i64> = std::mem::replace(&mut players.seen, still_there).into_iter().collect();
-        seen.sort_unstable();
-        seen
-    }
-
-    /// What was taken could not be told: it is told the next time.
-    pub(crate) fn give_back_seen(&self, seen: Vec<i64>) {
-        lock(&self.players).seen.extend(seen);
+        self.rooms.forget_name(player_id, self.now());
     }
 
     /// No new connections and no new commands from now on.

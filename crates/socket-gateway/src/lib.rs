@@ -14,7 +14,7 @@ mod store;
 mod tasks;
 
 pub use app::App;
-pub use config::{AuthMode, Config};
+pub use config::Config;
 
 use battlearena_storage::partitions::DailyTable;
 

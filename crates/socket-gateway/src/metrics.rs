@@ -1,94 +1,26 @@
 //! Every instrument of the socket-gateway.
 
+mod labels;
+
 use std::sync::OnceLock;
 use std::time::Instant;
 
-use battlearena_telemetry::label;
 use battlearena_telemetry::metrics::{
     Counter, CounterVec, Desc, Gauge, HTTP_SECONDS, Histogram, HistogramVec, InFlight, Unit,
 };
+use labels::{Direction, Kind};
+pub(crate) use labels::{End, HandshakeRefusal, Received, Sent};
 use tracing::Span;
 
-use crate::domain::{Action, ErrorCode};
+use crate::domain::ErrorCode;
 use crate::socket::Chunk;
-
-label! {
-    /// The moments at which a connection is counted: its start, and how it ended.
-    pub(crate) enum End {
-        Accepted = "accepted",
-        Refused = "refused",
-        Closed = "closed",
-        Lost = "lost",
-        Drained = "drained",
-        TimedOut = "timed_out",
-        SlowConsumer = "slow_consumer",
-        Flooded = "flooded",
-        Unauthenticated = "unauthenticated",
-        Violation = "violation",
-    }
-}
-
-label! {
-    enum Direction {
-        In = "in",
-        Out = "out",
-    }
-}
-
-label! {
-    /// What comes in.
-    pub(crate) enum Received {
-        Hello = "hello",
-        Subscribe = "subscribe",
-        Unsubscribe = "unsubscribe",
-        Join = "join",
-        Leave = "leave",
-        Message = "message",
-        History = "history",
-        Presence = "presence",
-        Ping = "ping",
-        Refused = "refused",
-    }
-}
-
-label! {
-    /// What goes out.
-    pub(crate) enum Sent {
-        Answer = "answer",
-        Ack = "ack",
-        Message = "message",
-        Event = "event",
-        Presence = "presence",
-        Error = "error",
-        Control = "control",
-    }
-}
-
-label! {
-    /// Kinds of both directions: the label of one metric.
-    enum Kind {
-        Hello = "hello",
-        Subscribe = "subscribe",
-        Unsubscribe = "unsubscribe",
-        Join = "join",
-        Leave = "leave",
-        Message = "message",
-        History = "history",
-        Presence = "presence",
-        Ping = "ping",
-        Refused = "refused",
-        Answer = "answer",
-        Ack = "ack",
-        Event = "event",
-        Error = "error",
-        Control = "control",
-    }
-}
 
 /// The instruments.
 pub(crate) struct Metrics {
     active: Gauge,
     connections: CounterVec<End>,
+    handshakes: CounterVec<HandshakeRefusal>,
+    errors: CounterVec<ErrorCode>,
     frames: CounterVec<(Direction, Kind)>,
     processing: HistogramVec<Received>,
     delivery: Histogram,
@@ -116,6 +48,17 @@ impl Metrics {
                     "Sockets by outcome; one counts as accepted at its start and again at its end.",
                 ),
                 ["outcome"],
+            ),
+            handshakes: CounterVec::new(
+                &count("websocket_handshakes_refused_total", "Handshakes that were refused, by reason."),
+                ["reason"],
+            ),
+            errors: CounterVec::new(
+                &count(
+                    "websocket_errors_total",
+                    "Commands that were refused or failed, by the code of the error.",
+                ),
+                ["code"],
             ),
             frames: CounterVec::new(
                 &count("websocket_messages_total", "Commands that came in and frames that were written."),
@@ -157,8 +100,14 @@ impl Metrics {
     }
 
     /// A handshake was refused.
-    pub(crate) fn handshake_refused(&self) {
+    pub(crate) fn handshake_refused(&self, why: HandshakeRefusal) {
         self.connections.with(End::Refused).increment(1);
+        self.handshakes.with(why).increment(1);
+    }
+
+    /// A command was answered with an error.
+    pub(crate) fn refused(&self, code: ErrorCode) {
+        self.errors.with(code).increment(1);
     }
 
     pub(crate) fn closed(&self, end: End) {
@@ -196,66 +145,5 @@ impl Metrics {
 
     pub(crate) fn stored(&self, messages: u64) {
         self.messages.increment(messages);
-    }
-}
-
-impl End {
-    /// How a connection ended that was closed with this code.
-    pub(crate) fn of_close_code(code: u16) -> Self {
-        match code {
-            1001 => Self::Drained,
-            1006 => Self::Lost,
-            4001 => Self::Unauthenticated,
-            4007 => Self::TimedOut,
-            4008 => Self::SlowConsumer,
-            4029 => Self::Flooded,
-            1002 | 1003 | 1007 | 1009 | 4000 | 4002 | 4004 => Self::Violation,
-            _ => Self::Closed,
-        }
-    }
-}
-
-impl Received {
-    pub(crate) fn of(action: &Action) -> Self {
-        match action {
-            Action::Hello { .. } => Self::Hello,
-            Action::Subscribe { .. } => Self::Subscribe,
-            Action::Unsubscribe { .. } => Self::Unsubscribe,
-            Action::Join { .. } => Self::Join,
-            Action::Leave { .. } => Self::Leave,
-            Action::Message { .. } => Self::Message,
-            Action::History { .. } => Self::History,
-            Action::Presence { .. } => Self::Presence,
-            Action::Ping => Self::Ping,
-        }
-    }
-
-    fn kind(self) -> Kind {
-        match self {
-            Self::Hello => Kind::Hello,
-            Self::Subscribe => Kind::Subscribe,
-            Self::Unsubscribe => Kind::Unsubscribe,
-            Self::Join => Kind::Join,
-            Self::Leave => Kind::Leave,
-            Self::Message => Kind::Message,
-            Self::History => Kind::History,
-            Self::Presence => Kind::Presence,
-            Self::Ping => Kind::Ping,
-            Self::Refused => Kind::Refused,
-        }
-    }
-}
-
-impl Sent {
-    fn kind(self) -> Kind {
-        match self {
-            Self::Answer => Kind::Answer,
-            Self::Ack => Kind::Ack,
-            Self::Message => Kind::Message,
-            Self::Event => Kind::Event,
-            Self::Presence => Kind::Presence,
-            Self::Error => Kind::Error,
-            Self::Control => Kind::Control,
-        }
     }
 }

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
-use crate::error::chain;
 use crate::{Database, schema_version};
+use battlearena_proto::chain;
 
 /// Makes the check: `Err` says what is wrong, for the operator. The version is asked for until it was right once; a newer
 /// schema than `newest` is right too.

@@ -145,6 +145,11 @@ impl Cluster {
         self.folder.logs()
     }
 
+    /// A place for a folder of secrets of others, which is not made here.
+    pub fn secrets(&self) -> PathBuf {
+        self.folder.secrets()
+    }
+
     /// The folder of PostgreSQL's socket, for other programs than ours.
     pub fn sockets(&self) -> &Path {
         &self.sockets

@@ -1,5 +1,6 @@
 //! What can go wrong with the database, in the few classes that callers treat differently.
 
+use std::fmt;
 use std::time::Duration;
 
 use battlearena_proto::Failure;
@@ -27,17 +28,65 @@ pub enum StorageError {
         name: String,
         /// What the database said.
         #[source]
-        source: tokio_postgres::Error,
+        source: DatabaseError,
     },
     /// The transaction lost against another one; the same transaction may succeed when tried again.
     #[error("the transaction conflicts with another one")]
-    Serialization(#[source] tokio_postgres::Error),
+    Serialization(#[source] DatabaseError),
     /// A value does not fit where the statement puts it.
     #[error("the database refused a value")]
-    Data(#[source] tokio_postgres::Error),
+    Data(#[source] DatabaseError),
     /// Anything else: a mistake in a statement, a schema that is not the expected one.
     #[error("the database refused a statement")]
     Other(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// What PostgreSQL or its driver said, without the values that it speaks of: severity, SQLSTATE, constraint and message.
+/// A detail quotes rows, with e-mail addresses and what players write, and the message of a data exception quotes the
+/// value; neither can be had from here, be it for a log, a dead letter or a `{:?}`.
+pub struct DatabaseError(tokio_postgres::Error);
+
+impl From<tokio_postgres::Error> for DatabaseError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self(error)
+    }
+}
+
+impl fmt::Display for DatabaseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&told(&self.0))
+    }
+}
+
+/// An error of the driver in one line, without the values that the server quotes.
+pub(crate) fn told(error: &tokio_postgres::Error) -> String {
+    let Some(said) = error.as_db_error() else { return error.to_string() };
+    let mut line = format!("{} {}", said.severity(), said.code().code());
+    if let Some(constraint) = said.constraint() {
+        line.push_str(&format!(" ({constraint})"));
+    }
+    if !is_about_a_value(said.code()) {
+        line.push_str(&format!(": {}", said.message()));
+    }
+    line
+}
+
+/// Class 22: a value does not fit where the statement puts it.
+fn is_about_a_value(code: &SqlState) -> bool {
+    code.code().starts_with("22")
+}
+
+impl fmt::Debug for DatabaseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DatabaseError({self})")
+    }
+}
+
+impl std::error::Error for DatabaseError {
+    /// What went wrong in the driver; what the server said has been told.
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        if self.0.as_db_error().is_some() { None } else { self.0.source() }
+    }
 }
 
 impl StorageError {
@@ -86,17 +135,18 @@ impl From<tokio_postgres::Error> for StorageError {
         let Some(db) = error.as_db_error() else {
             let lost = error.is_closed()
                 || std::error::Error::source(&error).is_some_and(|s| s.is::<std::io::Error>());
-            return if lost { Self::Unavailable(Box::new(error)) } else { Self::Other(Box::new(error)) };
+            let error = Box::new(DatabaseError(error));
+            return if lost { Self::Unavailable(error) } else { Self::Other(error) };
         };
-        let code = db.code();
-        if let Some(name) = db.constraint() {
-            return Self::Constraint { name: name.to_owned(), source: error };
+        let (code, constraint) = (db.code().clone(), db.constraint().map(str::to_owned));
+        let error = DatabaseError(error);
+        if let Some(name) = constraint {
+            return Self::Constraint { name, source: error };
         }
-        if *code == SqlState::T_R_SERIALIZATION_FAILURE || *code == SqlState::T_R_DEADLOCK_DETECTED {
+        if code == SqlState::T_R_SERIALIZATION_FAILURE || code == SqlState::T_R_DEADLOCK_DETECTED {
             return Self::Serialization(error);
         }
-        // Class 22: data exceptions.
-        if code.code().starts_with("22") {
+        if is_about_a_value(&code) {
             return Self::Data(error);
         }
         // Class 08: connection exceptions; 53: out of resources; 57P: shutting down, starting up, terminated.
@@ -117,16 +167,4 @@ impl From<StorageError> for Failure {
             error => Self::internal(error),
         }
     }
-}
-
-/// An error and its causes in one line, for the log and for dead letters.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        line.push_str(": ");
-        line.push_str(&error.to_string());
-        cause = error.source();
-    }
-    line
 }

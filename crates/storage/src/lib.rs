@@ -21,7 +21,7 @@ mod wake;
 
 pub use check::database_check;
 pub use database::{Connection, Database, Transaction};
-pub use error::StorageError;
+pub use error::{DatabaseError, StorageError};
 pub use migrate::{MigrateError, Migrator, migrate, schema_version};
 pub use ownership::{Owned, Ownership};
 pub use session::Session;

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use refinery::{Migration, Runner};
 use tokio_postgres::{Config, NoTls};
 
+use crate::error::{DatabaseError, told};
 use crate::partitions::DailyTable;
 use crate::{Database, DatabaseSettings, Statement, StorageError};
 
@@ -22,7 +23,7 @@ pub struct Migrator {
 pub enum MigrateError {
     /// The database cannot be reached.
     #[error("cannot connect to the database")]
-    Connect(#[source] tokio_postgres::Error),
+    Connect(#[source] DatabaseError),
     /// A statement around the migrations failed.
     #[error("cannot prepare schema {schema}")]
     Prepare {
@@ -30,7 +31,7 @@ pub enum MigrateError {
         schema: &'static str,
         /// What the database said.
         #[source]
-        source: tokio_postgres::Error,
+        source: DatabaseError,
     },
     /// A migration failed, or an applied one differs from ours.
     #[error("cannot migrate schema {schema}")]
@@ -39,7 +40,7 @@ pub enum MigrateError {
         schema: &'static str,
         /// What went wrong.
         #[source]
-        source: Box<refinery::Error>,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The first partitions could not be made.
     #[error("cannot make partitions in schema {schema}")]
@@ -69,7 +70,7 @@ impl Migrator {
     /// As [`Migrator::new`].
     pub fn mechanism_only(schema: &'static str) -> Result<Self, MigrateError> {
         let mechanism = Migration::unapplied("V1__mechanism", include_str!("mechanism.sql"))
-            .map_err(|source| MigrateError::Apply { schema, source: Box::new(source) })?;
+            .map_err(|source| MigrateError::Apply { schema, source: without_values(source) })?;
         let migrations = vec![mechanism];
         let daily_tables = DailyTable::of_the_mechanism(schema).to_vec();
         Ok(Self { schema, migrations, daily_tables })
@@ -93,25 +94,27 @@ impl Migrator {
 /// # Errors
 /// See [`MigrateError`].
 pub async fn migrate(database_url: &str, migrators: &[Migrator]) -> Result<(), MigrateError> {
-    let mut config: Config = database_url.parse().map_err(MigrateError::Connect)?;
+    let mut config: Config =
+        database_url.parse().map_err(|error: tokio_postgres::Error| MigrateError::Connect(error.into()))?;
     config.application_name("arena-migrate").connect_timeout(Duration::from_secs(5));
-    let (mut client, connection) = config.connect(NoTls).await.map_err(MigrateError::Connect)?;
+    let (mut client, connection) =
+        config.connect(NoTls).await.map_err(|error| MigrateError::Connect(error.into()))?;
     let work = async move {
         let lock = "select pg_advisory_lock(hashtextextended('battlearena migrate', 0))";
-        client.batch_execute(lock).await.map_err(MigrateError::Connect)?;
+        client.batch_execute(lock).await.map_err(|error| MigrateError::Connect(error.into()))?;
         for migrator in migrators {
             let schema = migrator.schema;
             let prepare = format!("create schema if not exists {schema}; set search_path to {schema}");
             client
                 .batch_execute(&prepare)
                 .await
-                .map_err(|source| MigrateError::Prepare { schema, source })?;
+                .map_err(|source| MigrateError::Prepare { schema, source: source.into() })?;
             let mut runner = Runner::new(&migrator.migrations).set_abort_missing(false).set_grouped(false);
             runner.set_migration_table_name("schema_history");
             let report = runner
                 .run_async(&mut client)
                 .await
-                .map_err(|source| MigrateError::Apply { schema, source: Box::new(source) })?;
+                .map_err(|source| MigrateError::Apply { schema, source: without_values(source) })?;
             for applied in report.applied_migrations() {
                 tracing::info!(
                     schema,
@@ -129,6 +132,15 @@ pub async fn migrate(database_url: &str, migrators: &[Migrator]) -> Result<(), M
     // The connection ends when the work drops its client.
     let (result, _) = tokio::join!(work, connection);
     result
+}
+
+/// What refinery says, without the values of rows that PostgreSQL quotes.
+fn without_values(error: refinery::Error) -> Box<dyn std::error::Error + Send + Sync> {
+    let said = std::error::Error::source(&error).and_then(|cause| cause.downcast_ref());
+    match said.map(|said| format!("{error}: {}", told(said))) {
+        Some(text) => text.into(),
+        None => Box::new(error),
+    }
 }
 
 async fn make_partitions(database_url: &str, migrators: &[Migrator]) -> Result<(), MigrateError> {

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use battlearena_proto::chain;
 use battlearena_telemetry::Measured;
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
@@ -170,7 +171,7 @@ async fn keep_forever(database: &Database, schema: &'static str, own: &[DailyTab
         let next = match keeping.run(keep_once(database, schema, own, Timestamp::now())).await {
             Ok(()) => HOUR,
             Err(error) => {
-                tracing::warn!(schema, %error, "partitions are not kept");
+                tracing::warn!(schema, error = chain(&error), "partitions are not kept");
                 MINUTE
             }
         };

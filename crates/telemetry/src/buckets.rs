@@ -38,6 +38,11 @@ pub(crate) fn of(name: &str) -> &'static [f64] {
     rule.map_or(HTTP_SECONDS, |(_, bounds)| *bounds)
 }
 
+/// The lines that one histogram has in a scrape: a bucket for each bound and one beyond, the sum and the count.
+pub(crate) fn lines_of(name: &str) -> usize {
+    of(name).len() + 3
+}
+
 /// The rules in the form that the exporter takes; it prefers full names to suffixes, as [`of`] does.
 pub(crate) fn rules() -> impl Iterator<Item = (metrics_exporter_prometheus::Matcher, &'static [f64])> {
     use metrics_exporter_prometheus::Matcher;

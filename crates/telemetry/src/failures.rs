@@ -1,5 +1,6 @@
-//! What the log says of requests. A failure of ours is logged once, where it is answered, with its chain; the caller's
-//! mistakes are only counted, by the status of the answer. Whoever wants a line for each request turns on the access log.
+//! What the log says of requests. A failure of ours is an ERROR and counted once, in the process that failed, with its
+//! chain; who passes a peer's failure on says so at WARN, so that its request is found too. The caller's mistakes are
+//! only counted, by the status of the answer. Whoever wants a line for each request turns on the access log.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -47,8 +48,13 @@ pub(crate) fn log_access() {
 /// Logs and counts a failure if it is ours, and ignores it otherwise: for background tasks, whose failures nobody is
 /// answered. The transports do this by themselves for what they answer.
 pub fn report(failure: &Failure) {
-    let Some(Fault { fault, chain, .. }) = Fault::of(failure).inspect(Fault::count) else { return };
-    tracing::error!("error.type" = fault.as_str(), error = chain, "background work failed");
+    let Some(Fault { fault, chain, is_passed_on, .. }) = Fault::of(failure).inspect(Fault::count) else {
+        return;
+    };
+    match is_passed_on {
+        true => tracing::warn!("error.type" = fault.as_str(), error = chain, "a peer failed background work"),
+        false => tracing::error!("error.type" = fault.as_str(), error = chain, "background work failed"),
+    }
 }
 
 /// A failure that is ours, kept until its request is answered.
@@ -57,6 +63,8 @@ pub(crate) struct Fault {
     fault: OurFault,
     severity: Severity,
     chain: String,
+    /// A peer has logged and counted it.
+    is_passed_on: bool,
 }
 
 /// A request, as the log names it.
@@ -92,16 +100,19 @@ impl Fault {
             | ErrorKind::Throttled
             | ErrorKind::ClientClosed => return None,
         };
-        Some(Self { fault, severity, chain: failure.chain() })
+        Some(Self { fault, severity, chain: failure.chain(), is_passed_on: failure.is_passed_on() })
     }
 
     /// What an answer that blames us is taken for when it does not say why.
     pub(crate) fn unexplained() -> Self {
-        Self { fault: OurFault::Internal, severity: Severity::Error, chain: "no reason is known".to_owned() }
+        let (fault, severity) = (OurFault::Internal, Severity::Error);
+        Self { fault, severity, chain: "no reason is known".to_owned(), is_passed_on: false }
     }
 
     fn count(&self) {
-        ERRORS.with((self.fault, self.severity)).increment(1);
+        if !self.is_passed_on {
+            ERRORS.with((self.fault, self.severity)).increment(1);
+        }
     }
 }
 
@@ -114,6 +125,17 @@ pub(crate) fn answered(request: &Request<'_>, fault: Option<&Fault>) {
     // Whole microseconds, as milliseconds.
     let duration_ms = duration.as_micros() as f64 / 1_000.0;
     match fault {
+        Some(fault) if fault.is_passed_on => tracing::warn!(
+            method,
+            endpoint,
+            status_code,
+            grpc_code,
+            duration_ms,
+            request_id,
+            "error.type" = fault.fault.as_str(),
+            error = fault.chain,
+            "a peer failed the request"
+        ),
         Some(fault) => {
             fault.count();
             tracing::error!(

@@ -26,6 +26,6 @@ pub mod trace;
 pub use business::note;
 pub use failures::report;
 pub use measured::Measured;
-pub use recorder::{Format, render};
+pub use recorder::{Format, MOST_LINES, render};
 pub use settings::{LogFormat, Settings, Switch};
 pub use start::{StartError, Telemetry, start, start_for_tests};

@@ -28,6 +28,9 @@ use crate::trace::Edge;
 /// what a span says anyway.
 const SILENT: [&str; 6] = ["h2", "hyper", "tonic", "tower", "opentelemetry", failures::ACCESS];
 
+/// Links that a span may have: a batch is linked to each of the events that it is made of, which are 500 at most.
+const MOST_LINKS: u32 = 500;
+
 /// The pipeline to the collector.
 #[derive(Debug)]
 pub(crate) struct Pipeline {
@@ -45,10 +48,16 @@ pub(crate) fn pipeline(settings: &Settings, runtime: Handle) -> Result<Option<Pi
     let provider = SdkTracerProvider::builder()
         .with_resource(resource(settings, plan.attributes))
         .with_sampler(plan.sampling.sampler())
+        .with_max_links_per_span(MOST_LINKS)
         .with_span_processor(queue)
         .build();
     Edge::new(plan.sampling, settings.edge_traces_per_second).install();
     Ok(Some(Pipeline { provider, fates }))
+}
+
+/// The name of this process among the resource attributes, if it is there.
+pub(crate) fn service_name() -> Option<String> {
+    environment::service_name(variable)
 }
 
 /// Who sends the spans. What the variables say stands over our defaults, but not over what this process is.

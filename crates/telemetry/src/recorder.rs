@@ -16,6 +16,7 @@ use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandl
 use crate::buckets;
 use crate::metrics::{Desc, Unit};
 
+pub use cap::MOST_LINES;
 pub(crate) use exemplars::{Exemplars, Sampled};
 
 /// Counts registrations beyond the cap. It is there at zero for every metric that has labels without a closed list of
@@ -138,22 +139,22 @@ impl Recorder {
     }
 
     fn counter(&self, key: &Key) -> metrics::Counter {
-        metrics::Recorder::register_counter(&self.inner, &self.admit(key), &METADATA)
+        metrics::Recorder::register_counter(&self.inner, &self.admit(key, 1), &METADATA)
     }
 
     fn gauge(&self, key: &Key) -> metrics::Gauge {
-        metrics::Recorder::register_gauge(&self.inner, &self.admit(key), &METADATA)
+        metrics::Recorder::register_gauge(&self.inner, &self.admit(key, 1), &METADATA)
     }
 
     fn histogram(&self, key: &Key) -> (metrics::Histogram, Option<Arc<Exemplars>>) {
-        let key = self.admit(key);
+        let key = self.admit(key, buckets::lines_of(key.name()));
         let histogram = metrics::Recorder::register_histogram(&self.inner, &key, &METADATA);
         (histogram, self.exemplars.of(&key))
     }
 
     /// The series itself, or the one that takes what overflows.
-    fn admit<'k>(&self, key: &'k Key) -> Cow<'k, Key> {
-        if self.cap.admits(key) {
+    fn admit<'k>(&self, key: &'k Key, lines: usize) -> Cow<'k, Key> {
+        if self.cap.admits(key, lines) {
             return Cow::Borrowed(key);
         }
         self.overflow(key.name()).increment(1);

@@ -3,10 +3,13 @@
 
 use clap::{Args, ValueEnum};
 
+use crate::otlp;
+
 /// Settings of logs and identity; every role flattens them into its own.
 #[derive(Debug, Clone, Args)]
 pub struct Settings {
-    /// Name of the service in logs, traces and metrics [default: the role's name]
+    /// Name of the service in logs, traces and metrics [default: service.name of OTEL_RESOURCE_ATTRIBUTES, or the role's
+    /// name]
     #[arg(long, env = "OTEL_SERVICE_NAME", default_value = "", hide_default_value = true)]
     pub service_name: String,
 
@@ -30,7 +33,8 @@ pub struct Settings {
     #[arg(long, env = "ARENA_METRICS", value_enum, default_value_t = Switch::On)]
     pub metrics: Switch,
 
-    /// How many traces a second that strangers began are sampled at most, where a ratio decides
+    /// How many requests a second may be sampled that continue a stranger's trace, where a ratio decides; each request
+    /// counts, also those of one trace
     #[arg(long, env = "ARENA_EDGE_TRACES_PER_SECOND", default_value_t = 100)]
     pub edge_traces_per_second: u32,
 }
@@ -56,11 +60,12 @@ pub enum LogFormat {
 }
 
 impl Settings {
-    /// These settings, with the role's name where no service name was set.
+    /// These settings with a service name: the one that was set, or else `service.name` among the
+    /// `OTEL_RESOURCE_ATTRIBUTES`, as the specification has it, or else the role's.
     #[must_use]
     pub fn named(mut self, role: &str) -> Self {
         if self.service_name.is_empty() {
-            role.clone_into(&mut self.service_name);
+            self.service_name = otlp::service_name().unwrap_or_else(|| role.to_owned());
         }
         self
     }

@@ -134,7 +134,11 @@ impl Timer<'_> {
         self.outcome = &self.handle.error;
         let class = ErrorClass::fold(class);
         ERRORS.with(class).increment(1);
-        self.span.record("otel.status_code", "ERROR").record("error.type", class.as_str());
+        self.span.record("error.type", class.as_str());
+        // A constraint refuses what a player should not have asked for. Where it is a mistake of ours, the request fails.
+        if class != ErrorClass::Constraint {
+            self.span.record("otel.status_code", "ERROR");
+        }
     }
 }
 
@@ -213,6 +217,8 @@ impl Default for PoolMetrics {
 
 #[cfg(test)]
 mod tests {
+    use opentelemetry::trace::Status;
+
     use super::*;
     use crate::testing::{Spans, attribute, scraped};
 
@@ -267,7 +273,17 @@ mod tests {
         ] {
             assert_eq!(attribute(&span, name).as_deref(), Some(value), "{name}");
         }
-        assert!(matches!(span.status, opentelemetry::trace::Status::Error { .. }));
+        assert!(matches!(span.status, Status::Error { .. }));
+    }
+
+    #[test]
+    fn a_constraint_that_does_its_work_is_no_error() {
+        let spans = Spans::record();
+        let handle = Handle::new("insert", "test_constraint");
+        tracing::info_span!("use case").in_scope(|| handle.start("insert", "players").failed("constraint"));
+        let [span, _parent] = spans.finished().try_into().unwrap();
+        assert_eq!(attribute(&span, "error.type").as_deref(), Some("constraint"));
+        assert_eq!(span.status, Status::Unset);
     }
 
     #[test]

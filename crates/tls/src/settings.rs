@@ -5,6 +5,7 @@ use std::path::PathBuf;
 /// Settings of TLS. Without any of them ports are plain, and `https://` addresses are checked against the authorities
 /// that the system trusts.
 #[derive(Debug, Clone, Default, clap::Args)]
+#[group(id = "tls")]
 pub struct Settings {
     /// Certificate chain of this process, its own certificate first (PEM); with it, ports speak TLS only.
     #[arg(long, env = "ARENA_TLS_CERTIFICATE", value_name = "FILE")]

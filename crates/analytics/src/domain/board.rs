@@ -40,6 +40,11 @@ struct Player {
     last_seen: i64,
 }
 
+/// What a player is called whose account was deleted; the tables have the same.
+pub(crate) fn forgotten_name(player_id: i64) -> String {
+    format!("deleted-{player_id}")
+}
+
 /// One place of the ranking.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
@@ -89,6 +94,13 @@ impl Board {
             self.activity[tier as usize].seen(None, seen);
         } else if seen != old_seen {
             self.activity[tier as usize].seen(Some(old_seen), seen);
+        }
+    }
+
+    /// Forgets the name of a player, who keeps the place.
+    pub(crate) fn forget_name(&mut self, player_id: i64) {
+        if let Some(player) = self.players.get_mut(&player_id) {
+            player.username = forgotten_name(player_id).into();
         }
     }
 

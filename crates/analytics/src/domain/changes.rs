@@ -1,6 +1,6 @@
 //! What a batch of events changes in the read models: sums and maxima, so that the order of events does not matter.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use battlearena_proto::events::{Event, event::Body};
 use battlearena_proto::{ItemType, timestamp_from_wire};
@@ -33,6 +33,8 @@ pub(crate) struct Count {
 pub(crate) struct Changes {
     pub(crate) days: HashMap<(Date, Counted), Count>,
     pub(crate) players: HashMap<i64, PlayerChange>,
+    /// Whose names are to be forgotten, whatever else is said of them.
+    pub(crate) deleted: BTreeSet<i64>,
 }
 
 impl Changes {
@@ -58,6 +60,7 @@ impl Changes {
             player.points += change.points;
             player.last_seen = player.last_seen.max(change.last_seen);
         }
+        self.deleted.extend(other.deleted);
     }
 
     /// The same without the days.
@@ -108,6 +111,17 @@ impl Changes {
                     self.seen(*player_id, at);
                 }
             }
+            Some(Body::PlayerDeleted(body)) => {
+                self.deleted.insert(body.player_id);
+            }
+            Some(
+                Body::SessionRevoked(_)
+                | Body::LoginRefused(_)
+                | Body::CredentialChanged(_)
+                | Body::PlayerSanctioned(_)
+                | Body::KeyChanged(_)
+                | Body::AccessRefused(_),
+            ) => {}
         }
     }
 

@@ -26,12 +26,19 @@ pub(crate) fn severity(body: &Body) -> Severity {
     match body {
         Body::MatchCrashed(_) => Severity::Error,
         Body::TransactionRecorded(transaction) if transaction.status == "failed" => Severity::Warning,
+        // A token that was used twice was stolen from somebody.
+        Body::SessionRevoked(session) if session.reason == "refresh_reused" => Severity::Warning,
+        Body::SessionRevoked(_) => Severity::Info,
+        Body::LoginRefused(_) | Body::PlayerSanctioned(_) | Body::AccessRefused(_) => Severity::Warning,
         Body::SystemEventRecorded(event) => event.severity.parse().unwrap_or(Severity::Info),
         Body::PlayerRegistered(_)
         | Body::PlayerLoggedIn(_)
         | Body::MatchStarted(_)
         | Body::MatchCompleted(_)
         | Body::PlayersSeen(_)
+        | Body::CredentialChanged(_)
+        | Body::KeyChanged(_)
+        | Body::PlayerDeleted(_)
         | Body::TransactionRecorded(_) => Severity::Info,
     }
 }

@@ -3,18 +3,21 @@
 use std::collections::HashSet;
 use std::str::FromStr as _;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use battlearena_identity::grpc::caller;
+use battlearena_identity::{Caller, Gatekeeper};
 use battlearena_proto::events::event_log_service_server::EventLogService;
 use battlearena_proto::events::{
     AppendRequest, AppendResponse, Event, GetSourcePositionRequest, GetSourcePositionResponse, RecordRequest,
     RecordResponse, SubscribeRequest, SubscribeResponse,
 };
-use battlearena_proto::{EventKind, Failure};
+use battlearena_proto::{ErrorKind, EventKind, Failure, timestamp_from_wire};
 use battlearena_runtime::CancellationToken;
 use battlearena_storage::idempotency::IdempotencyKey;
 use battlearena_telemetry::grpc::status;
 use futures::stream::{BoxStream, StreamExt as _, try_unfold};
+use jiff::Timestamp;
 use prost::Message as _;
 use tonic::{Request, Response, Status};
 
@@ -26,6 +29,7 @@ const IDLE: Duration = Duration::from_secs(1);
 /// The log behind gRPC.
 pub(crate) struct EventLogRpc {
     pub(crate) log: Arc<EventLog>,
+    pub(crate) gatekeeper: Arc<Gatekeeper>,
     /// Ends the subscriptions.
     pub(crate) stop: CancellationToken,
 }
@@ -56,18 +60,24 @@ impl EventLogService for EventLogRpc {
         &self,
         request: Request<SubscribeRequest>,
     ) -> Result<Response<Self::SubscribeStream>, Status> {
-        let SubscribeRequest { after_offset, kinds } = request.into_inner();
+        let visit = Visit::new(caller(&request).map_err(status)?, self.gatekeeper.clone());
+        let SubscribeRequest { after_offset, kinds, since } = request.into_inner();
         if after_offset < 0 {
             return Err(status(Failure::invalid("after_offset", "must be 0 or more")));
         }
         let kinds = kinds.iter().map(|kind| EventKind::from_str(kind)).collect::<Result<HashSet<_>, _>>();
         let kinds = kinds.map_err(|error| status(Failure::invalid("kinds", error.to_string())))?;
+        let after_offset = match since {
+            Some(since) => self.start(after_offset, since).await.map_err(status)?,
+            None => after_offset,
+        };
         let reader = Reader::new(self.log.clone(), after_offset);
         let subscription = Subscription { log: self.log.clone(), reader, kinds };
         let stop = self.stop.clone();
-        let batches = try_unfold(subscription, |mut subscription| async move {
+        let batches = try_unfold((subscription, visit), |(mut subscription, visit)| async move {
             let batch = subscription.next().await?;
-            Ok(Some((batch, subscription)))
+            visit.check()?;
+            Ok(Some((batch, (subscription, visit))))
         });
         let draining =
             futures::stream::once(async { Err(Status::unavailable("the event log is shutting down")) });
@@ -82,6 +92,43 @@ impl EventLogService for EventLogRpc {
             self.log.record(event, IdempotencyKey::parse(&idempotency_key)?).await
         };
         answer.await.map(|event_id| Response::new(RecordResponse { event_id })).map_err(status)
+    }
+}
+
+impl EventLogRpc {
+    /// The offset after which a reader begins who knows a time instead.
+    async fn start(&self, after_offset: i64, since: prost_types::Timestamp) -> Result<i64, Failure> {
+        if after_offset != 0 {
+            return Err(Failure::invalid("since", "goes with after_offset 0 only"));
+        }
+        let since =
+            timestamp_from_wire(Some(since)).ok_or_else(|| Failure::invalid("since", "is not a time"))?;
+        Ok(self.log.offset_before(since).await?)
+    }
+}
+
+/// A caller whose stream goes on for longer than its credential is good: asked again with each batch, at least once a
+/// second.
+struct Visit {
+    caller: Caller,
+    gatekeeper: Arc<Gatekeeper>,
+    began: Instant,
+}
+
+impl Visit {
+    fn new(caller: Caller, gatekeeper: Arc<Gatekeeper>) -> Self {
+        Self { caller, gatekeeper, began: Instant::now() }
+    }
+
+    /// Whether the caller may still listen. One that came with a token comes again with its next.
+    fn check(&self) -> Result<(), Status> {
+        let is_timeless = matches!(self.caller, Caller::Service | Caller::Open);
+        let is_over = !is_timeless && self.began.elapsed() > self.gatekeeper.settings().life();
+        if is_over || self.gatekeeper.revocations().refuse(&self.caller, Timestamp::now()) {
+            let message = "the token that opened the stream is good no more";
+            return Err(status(Failure::new(ErrorKind::Unauthenticated, message)));
+        }
+        Ok(())
     }
 }
 

@@ -13,7 +13,7 @@ use tracing::{Span, instrument};
 use super::EventLog;
 use crate::SCHEMA;
 use crate::domain::check_system_event;
-use crate::store::events::{self, API};
+use crate::store::events::{self, API, OWN};
 
 /// Events in one call at most.
 const BATCH: usize = 2000;
@@ -47,7 +47,6 @@ impl EventLog {
         let fresh: Vec<_> =
             fresh.zip(last + 1..).map(|((_, event), offset)| Event { offset, ..event }).collect();
         let duplicates = length - fresh.len();
-        self.metrics.duplicates(duplicates as u64);
         if let Some(newest) = fresh.last() {
             let spans = spans(source, &fresh);
             let stored = match store(session, source, &fresh, (newest.offset, &through)).await {
@@ -66,6 +65,7 @@ impl EventLog {
         } else {
             transaction.rollback().await?;
         }
+        self.metrics.duplicates(duplicates as u64);
         let acknowledged = if order(&through) > order(&known) { through } else { known };
         Ok(Appended { acknowledged, duplicates })
     }
@@ -103,15 +103,7 @@ impl EventLog {
             return Ok(offset);
         }
         let offset = events::lock_head(session).await? + 1;
-        let event = Event {
-            offset,
-            source: API.to_owned(),
-            occurred_at: Some(timestamp_to_wire(Timestamp::now())),
-            traceparent: current_traceparent().unwrap_or_default(),
-            body: Some(Body::SystemEventRecorded(event)),
-        };
-        events::insert(session, API, std::slice::from_ref(&event)).await?;
-        events::move_head(session, offset).await?;
+        let event = store_own(session, API, offset, Body::SystemEventRecorded(event)).await?;
         if let Some(key) = &key {
             RECORDED.remember(session, key, asked, &offset).await?;
         }
@@ -120,6 +112,21 @@ impl EventLog {
         self.count(&events);
         self.committed(events);
         Ok(offset)
+    }
+
+    /// Stores an event of the log's own.
+    pub(crate) async fn tell(&self, body: Body) -> Result<(), Failure> {
+        let _one_at_a_time = self.appending.lock().await;
+        let mut connection = self.database.connection().await?;
+        let transaction = connection.begin().await?;
+        let session = transaction.session();
+        let offset = events::lock_head(session).await? + 1;
+        let event = store_own(session, OWN, offset, body).await?;
+        transaction.commit().await?;
+        let events = vec![event];
+        self.count(&events);
+        self.committed(events);
+        Ok(())
     }
 
     /// How far a source was taken over.
@@ -148,6 +155,25 @@ async fn store(
     events::insert(session, source, fresh).await?;
     events::move_head(session, newest).await?;
     events::move_source(session, source, through).await
+}
+
+/// Stores an event that comes from no outbox, and moves the end of the log. The transaction holds its lock.
+async fn store_own(
+    session: Session<'_>,
+    source: &str,
+    offset: i64,
+    body: Body,
+) -> Result<Event, StorageError> {
+    let event = Event {
+        offset,
+        source: source.to_owned(),
+        occurred_at: Some(timestamp_to_wire(Timestamp::now())),
+        traceparent: current_traceparent().unwrap_or_default(),
+        body: Some(body),
+    };
+    events::insert(session, source, std::slice::from_ref(&event)).await?;
+    events::move_head(session, offset).await?;
+    Ok(event)
 }
 
 /// The appending as the traces of the events see it: that of the call, the relay's, sees it anyway.

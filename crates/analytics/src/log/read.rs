@@ -33,6 +33,24 @@ pub(crate) enum ReadError {
     Storage(#[from] StorageError),
 }
 
+impl EventLog {
+    /// The offset of the last event that was stored before a time; 0 when all were later. Offsets are in the order of
+    /// storing, so that it is found by halving.
+    pub(crate) async fn offset_before(&self, time: Timestamp) -> Result<i64, StorageError> {
+        let bounds = events::bounds(&self.database).await?;
+        let (mut before, mut last) = (bounds.trimmed_through, bounds.last);
+        while before < last {
+            let middle = before + (last - before + 1) / 2;
+            // What is not there any more was stored long ago.
+            match events::stored_at(&self.database, middle).await? {
+                Some(stored_at) if stored_at >= time => last = middle - 1,
+                Some(_) | None => before = middle,
+            }
+        }
+        Ok(before)
+    }
+}
+
 /// A place in the log.
 pub(crate) struct Reader {
     log: Arc<EventLog>,

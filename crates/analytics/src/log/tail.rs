@@ -2,8 +2,10 @@
 
 use std::collections::VecDeque;
 
-use battlearena_proto::events::Event;
+use battlearena_proto::events::{Event, event::Body};
 use prost::Message as _;
+
+use crate::domain::forgotten_name;
 
 /// How many events are kept: some seconds of a busy platform.
 const KEPT: usize = 8192;
@@ -45,6 +47,20 @@ impl Tail {
         }
     }
 
+    /// Puts another name into the registration of a player.
+    pub(super) fn forget_name(&mut self, player_id: i64) {
+        for event in &mut self.events {
+            let before = event.encoded_len();
+            if let Some(Body::PlayerRegistered(registered)) = &mut event.body
+                && registered.player_id == player_id
+            {
+                registered.username = forgotten_name(player_id);
+                registered.region = String::new();
+                self.bytes = self.bytes - before + event.encoded_len();
+            }
+        }
+    }
+
     /// The next events after an offset; `None` when the run does not contain the first of them.
     pub(super) fn after(&self, offset: i64, limit: usize) -> Option<Vec<Event>> {
         let first = self.events.front()?.offset;
@@ -58,6 +74,8 @@ impl Tail {
 
 #[cfg(test)]
 mod tests {
+    use battlearena_proto::events::PlayerRegistered;
+
     use super::*;
 
     fn events(offsets: std::ops::RangeInclusive<i64>) -> Vec<Event> {
@@ -89,6 +107,26 @@ mod tests {
         tail.push(events(4..=6));
         assert_eq!(offsets(tail.after(6, 100)), Some(vec![7, 8]));
         assert_eq!(tail.bytes(), 4, "two bytes an offset");
+    }
+
+    #[test]
+    fn names_are_forgotten_and_the_size_stays_right() {
+        let registered = |offset, player_id| {
+            let body = PlayerRegistered {
+                player_id,
+                username: "a_very_long_name_indeed".into(),
+                region: "asia".into(),
+                ..PlayerRegistered::default()
+            };
+            Event { offset, body: Some(Body::PlayerRegistered(body)), ..Event::default() }
+        };
+        let mut tail = Tail::new();
+        tail.push(vec![registered(1, 7), registered(2, 8)]);
+        tail.forget_name(7);
+        let kept = format!("{:?}", tail.after(0, 10));
+        assert_eq!(kept.matches("a_very_long_name_indeed").count(), 1);
+        assert!(kept.contains("deleted-7") && !kept.contains("deleted-8"), "{kept}");
+        assert_eq!(tail.bytes(), tail.events.iter().map(Event::encoded_len).sum::<usize>());
     }
 
     #[test]

@@ -58,6 +58,7 @@ impl Live {
         for (player_id, change) in changes.players {
             board.apply(player_id, &not_ahead(change, now));
         }
+        changes.deleted.iter().for_each(|player_id| board.forget_name(*player_id));
         for event in events {
             if let Some(Body::TransactionRecorded(purchase)) = &event.body
                 && let Some(at) = timestamp_from_wire(event.occurred_at)

@@ -12,8 +12,22 @@ use crate::domain::severity;
 /// Source of events that were posted, and whose event types are free.
 pub(crate) const API: &str = "api";
 
-pub(crate) static ALL: &[&Statement] =
-    &[&LOCK_HEAD, &HEAD, &SOURCE, &INSERT, &MOVE_HEAD, &MOVE_SOURCE, &AFTER, &TRIM];
+/// Source of what the log itself has to tell.
+pub(crate) const OWN: &str = "analytics";
+
+pub(crate) static ALL: &[&Statement] = &[
+    &LOCK_HEAD,
+    &HEAD,
+    &SOURCE,
+    &INSERT,
+    &MOVE_HEAD,
+    &MOVE_SOURCE,
+    &AFTER,
+    &STORED_AT,
+    &TRIM,
+    &FORGET,
+    &FORGET_DEAD,
+];
 
 /// Where the log begins and ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,6 +181,47 @@ pub(crate) async fn after(
 ) -> Result<(Vec<Event>, Option<Timestamp>), StorageError> {
     let rows = database.query(&AFTER, &[&offset, &stored.start, &stored.end, &limit]).await?;
     Ok((rows.iter().map(event).collect(), rows.last().map(|row| row.get(7))))
+}
+
+static STORED_AT: Statement = Statement::new(
+    "event_stored_at",
+    "SELECT",
+    "system_events",
+    "select recorded_at from analytics.system_events where log_offset = $1",
+);
+
+/// When an event was stored; `None` when it is gone.
+pub(crate) async fn stored_at(database: &Database, offset: i64) -> Result<Option<Timestamp>, StorageError> {
+    Ok(database.query_opt(&STORED_AT, &[&offset]).await?.map(|row| row.get(0)))
+}
+
+static FORGET: Statement = Statement::new(
+    "forget_registrations",
+    "UPDATE",
+    "system_events",
+    "update analytics.system_events
+     set metadata = (metadata::jsonb || jsonb_build_object('username', 'deleted-' || (metadata ->> 'player_id'),
+                                                           'region', ''))::json
+     where event_type = 'player_registered' and source <> 'api' and metadata ->> 'player_id' = any($1)",
+);
+
+static FORGET_DEAD: Statement = Statement::new(
+    "forget_dead_registrations",
+    "UPDATE",
+    "dead_letters",
+    "update analytics.dead_letters
+     set payload = (payload::jsonb || jsonb_build_object('username', 'deleted-' || (payload::json ->> 'player_id'),
+                                                         'region', ''))::text,
+         error = 'withheld: the account was deleted'
+     where kind = 'player_registered' and payload::json ->> 'player_id' = any($1)",
+);
+
+/// Takes out of the log, and of what it could not apply, what only the players themselves had told it.
+pub(crate) async fn forget(session: Session<'_>, player_ids: &[i64]) -> Result<(), StorageError> {
+    let ids: Vec<String> = player_ids.iter().map(ToString::to_string).collect();
+    session.execute(&FORGET, &[&ids]).await?;
+    session.execute(&FORGET_DEAD, &[&ids]).await?;
+    Ok(())
 }
 
 static TRIM: Statement = Statement::new(

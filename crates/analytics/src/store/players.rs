@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::domain::PlayerChange;
 
-pub(crate) static ALL: &[&Statement] = &[&ADD, &PAGE, &CLEAR];
+pub(crate) static ALL: &[&Statement] = &[&ADD, &PAGE, &CLEAR, &FORGET];
 
 static ADD: Statement = Statement::new(
     "add_to_players",
@@ -58,6 +58,19 @@ pub(crate) async fn page(
     limit: i64,
 ) -> Result<Vec<(i64, PlayerChange)>, StorageError> {
     Ok(session.query(&PAGE, &[&after, &limit]).await?.iter().map(player).collect())
+}
+
+static FORGET: Statement = Statement::new(
+    "forget_names",
+    "UPDATE",
+    "players",
+    "update analytics.players set username = 'deleted-' || player_id where player_id = any($1)",
+);
+
+/// Forgets the names of players, and keeps the rest.
+pub(crate) async fn forget(session: Session<'_>, player_ids: &[i64]) -> Result<(), StorageError> {
+    session.execute(&FORGET, &[&player_ids]).await?;
+    Ok(())
 }
 
 static CLEAR: Statement =

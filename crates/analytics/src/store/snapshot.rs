@@ -6,7 +6,7 @@ use battlearena_storage::{Session, Statement, StorageError};
 
 use crate::domain::{Changes, Count, Counted};
 
-pub(crate) static ALL: &[&Statement] = &[&OFFSET, &DAYS, &PLAYERS];
+pub(crate) static ALL: &[&Statement] = &[&OFFSET, &DAYS, &PLAYERS, &FORGET];
 
 static OFFSET: Statement = Statement::new(
     "snapshot_offset",
@@ -40,7 +40,21 @@ pub(crate) async fn load(session: Session<'_>) -> Result<(Changes, i64), Storage
     };
     let players: HashMap<_, _> =
         session.query(&PLAYERS, &[]).await?.iter().map(super::players::player).collect();
-    Ok((Changes { days: days.iter().map(day).collect(), players }, offset))
+    let days = days.iter().map(day).collect();
+    Ok((Changes { days, players, ..Changes::default() }, offset))
+}
+
+static FORGET: Statement = Statement::new(
+    "forget_names_in_snapshot",
+    "UPDATE",
+    "snapshot_players",
+    "update analytics.snapshot_players set username = 'deleted-' || player_id where player_id = any($1)",
+);
+
+/// Forgets the names of players, and keeps the rest.
+pub(crate) async fn forget(session: Session<'_>, player_ids: &[i64]) -> Result<(), StorageError> {
+    session.execute(&FORGET, &[&player_ids]).await?;
+    Ok(())
 }
 
 /// What is counted, as [`Counted::kind`] has it.

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use battlearena_proto::chain;
 use battlearena_runtime::CancellationToken;
 use battlearena_storage::events::{Backoff, stored_offset};
 use battlearena_storage::{Database, StorageError};
@@ -36,7 +37,7 @@ async fn run_forever(database: &Database, log: &Arc<EventLog>, live: &Live) {
             follow(log, live, offset).await
         };
         if let Err(error) = following.await {
-            tracing::warn!(%error, "the leaderboard does not follow the log");
+            tracing::warn!(error = chain(&error), "the leaderboard does not follow the log");
             tokio::time::sleep(backoff.next_pause()).await;
         }
     }
@@ -71,6 +72,7 @@ async fn follow(log: &Arc<EventLog>, live: &Live, offset: i64) -> Result<(), Rea
         let batch = reader.next().await?;
         if !batch.events.is_empty() {
             live.apply(&batch.events);
+            log.forget_deleted(&batch.events);
             continue;
         }
         tokio::select! {

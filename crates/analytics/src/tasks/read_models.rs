@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use battlearena_proto::chain;
 use battlearena_proto::events::Event;
 use battlearena_proto::timestamp_from_wire;
 use battlearena_runtime::CancellationToken;
@@ -17,7 +18,7 @@ use crate::domain::Changes;
 use crate::log::{EventLog, ReadError, Reader};
 use crate::metrics::{Metrics, Vitals};
 use crate::service::Live;
-use crate::store::{players, snapshot, totals};
+use crate::store::{events, players, snapshot, totals};
 
 /// How often requests of operators, and the vitals, are looked at.
 const ATTEND: Duration = Duration::from_secs(1);
@@ -82,6 +83,12 @@ async fn write(session: Session<'_>, changes: &Changes) -> Result<(), StorageErr
     if !changes.players.is_empty() {
         players::add(session, &changes.players).await?;
     }
+    if !changes.deleted.is_empty() {
+        let deleted: Vec<i64> = changes.deleted.iter().copied().collect();
+        players::forget(session, &deleted).await?;
+        snapshot::forget(session, &deleted).await?;
+        events::forget(session, &deleted).await?;
+    }
     Ok(())
 }
 
@@ -102,7 +109,7 @@ impl Task {
             let consuming = async {
                 while owned.is_held() {
                     if let Err(error) = self.consume(|| owned.is_held(), &mut backoff).await {
-                        tracing::warn!(%error, "the read models pause");
+                        tracing::warn!(error = chain(&error), "the read models pause");
                         tokio::time::sleep(backoff.next_pause()).await;
                     }
                 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use battlearena_proto::chain;
 use battlearena_runtime::CancellationToken;
 use battlearena_storage::events::stored_offset;
 use battlearena_storage::partitions::Partition;
@@ -31,7 +32,7 @@ pub(crate) fn run(
             let trimming = async {
                 while owned.is_held() {
                     if let Err(error) = measured.run(trim(&database, retention, Timestamp::now())).await {
-                        tracing::warn!(%error, "old events are not dropped");
+                        tracing::warn!(error = chain(&error), "old events are not dropped");
                     }
                     tokio::time::sleep(INTERVAL).await;
                 }

@@ -4,7 +4,8 @@ use battlearena_proto::events::{
     AppendRequest, Event, GetSourcePositionRequest, OutboxPosition, PlayerLoggedIn, RecordRequest,
     SubscribeRequest, SystemEventRecorded, event::Body,
 };
-use battlearena_proto::{ErrorKind, Failure};
+use battlearena_proto::{ErrorKind, Failure, timestamp_to_wire};
+use jiff::{Timestamp, ToSpan as _};
 
 use crate::support::{Analytics, eventually, told};
 
@@ -71,7 +72,7 @@ async fn a_subscriber_reads_on_where_it_was_and_only_what_it_asked_for() {
     let recorded = RecordRequest { event: Some(posted("deploy", "{}")), ..RecordRequest::default() };
     assert_eq!(analytics.log.record(recorded).await.unwrap().into_inner().event_id, 11);
 
-    let request = SubscribeRequest { after_offset: 7, kinds: vec![] };
+    let request = SubscribeRequest { after_offset: 7, ..SubscribeRequest::default() };
     let mut stream = analytics.log.subscribe(request).await.unwrap().into_inner();
     let batch = stream.message().await.unwrap().unwrap();
     assert_eq!(offsets(&batch.events), [8, 9, 10, 11]);
@@ -79,14 +80,56 @@ async fn a_subscriber_reads_on_where_it_was_and_only_what_it_asked_for() {
     analytics.append("gateway", vec![told(11, login(1))]).await;
     assert_eq!(offsets(&stream.message().await.unwrap().unwrap().events), [12]);
 
-    let request = SubscribeRequest { after_offset: 0, kinds: vec!["system_event_recorded".into()] };
+    let request =
+        SubscribeRequest { kinds: vec!["system_event_recorded".into()], ..SubscribeRequest::default() };
     let mut stream = analytics.log.subscribe(request).await.unwrap().into_inner();
     assert_eq!(offsets(&stream.message().await.unwrap().unwrap().events), [11]);
     let idle = stream.message().await.unwrap().unwrap();
     assert_eq!((idle.events.len(), idle.offset), (0, 12));
 
-    let unknown = SubscribeRequest { after_offset: 0, kinds: vec!["player_teleported".into()] };
+    let unknown = SubscribeRequest { kinds: vec!["player_teleported".into()], ..SubscribeRequest::default() };
     assert_eq!(Failure::from(analytics.log.subscribe(unknown).await.unwrap_err()).field(), Some("kinds"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscriber_may_begin_at_a_time() {
+    let mut analytics = Analytics::start().await;
+    let mut stored = Vec::new();
+    for sequence in 1..=20 {
+        analytics.append("gateway", vec![told(sequence, login(sequence))]).await;
+        let database = analytics.database();
+        let connection = database.connection().await.unwrap();
+        let newest = "select recorded_at from analytics.system_events order by log_offset desc limit 1";
+        stored.push(connection.session().query_text(newest, &[]).await.unwrap().get::<_, Timestamp>(0));
+    }
+    for (first, since) in [(1, stored[0]), (2, stored[1]), (11, stored[10]), (20, stored[19])] {
+        let request =
+            SubscribeRequest { since: Some(timestamp_to_wire(since)), ..SubscribeRequest::default() };
+        let mut stream = analytics.log.subscribe(request).await.unwrap().into_inner();
+        let events = stream.message().await.unwrap().unwrap().events;
+        assert_eq!(offsets(&events), (first..=20).collect::<Vec<_>>());
+    }
+    // From a time to come, and at the beginning of all times.
+    let later = stored[19].checked_add(1.hour()).unwrap();
+    let request = SubscribeRequest { since: Some(timestamp_to_wire(later)), ..SubscribeRequest::default() };
+    let mut stream = analytics.log.subscribe(request).await.unwrap().into_inner();
+    let idle = stream.message().await.unwrap().unwrap();
+    assert_eq!((idle.events.len(), idle.offset), (0, 20));
+    analytics.append("gateway", vec![told(21, login(21))]).await;
+    assert_eq!(offsets(&stream.message().await.unwrap().unwrap().events), [21]);
+    let request = SubscribeRequest {
+        since: Some(timestamp_to_wire(Timestamp::UNIX_EPOCH)),
+        ..SubscribeRequest::default()
+    };
+    let mut stream = analytics.log.subscribe(request).await.unwrap().into_inner();
+    assert_eq!(stream.message().await.unwrap().unwrap().events.len(), 21);
+
+    let both = SubscribeRequest {
+        after_offset: 3,
+        since: Some(timestamp_to_wire(later)),
+        ..SubscribeRequest::default()
+    };
+    assert_eq!(Failure::from(analytics.log.subscribe(both).await.unwrap_err()).field(), Some("since"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

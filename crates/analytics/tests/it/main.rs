@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+mod door;
 mod log;
+mod names;
 mod numbers;
 mod operations;
 mod relay;

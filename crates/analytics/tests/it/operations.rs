@@ -65,7 +65,7 @@ async fn old_days_go_and_a_rebuild_starts_from_the_snapshot() {
     let from_the_beginning = analytics.log.clone().subscribe(SubscribeRequest::default()).await.unwrap();
     let status = from_the_beginning.into_inner().message().await.unwrap_err();
     assert_eq!(status.code(), Code::OutOfRange);
-    let after = SubscribeRequest { after_offset: 2, kinds: vec![] };
+    let after = SubscribeRequest { after_offset: 2, ..SubscribeRequest::default() };
     let mut stream = analytics.log.clone().subscribe(after).await.unwrap().into_inner();
     assert_eq!(stream.message().await.unwrap().unwrap().events[0].offset, 3);
 

@@ -3,6 +3,8 @@
 use std::time::{Duration, Instant};
 
 use battlearena_analytics::{App, Config, migrator};
+use battlearena_identity::Settings;
+use battlearena_identity::testing::Issuer;
 use battlearena_proto::analytics::analytics_service_client::AnalyticsServiceClient;
 use battlearena_proto::analytics::{GetTotalsRequest, GetTotalsResponse};
 use battlearena_proto::events::event_log_service_client::EventLogServiceClient;
@@ -13,6 +15,7 @@ use battlearena_proto::timestamp_to_wire;
 use battlearena_runtime::{CancellationToken, Tasks};
 use battlearena_storage::{Database, DatabaseSettings, testing::TestDatabase};
 use battlearena_telemetry::grpc::InstrumentedChannel;
+use http::HeaderValue;
 use jiff::Timestamp;
 
 /// A running service. Stops when dropped.
@@ -40,6 +43,16 @@ impl Analytics {
     }
 
     pub(crate) async fn start_on(url: String) -> Self {
+        Self::build(url, Settings::open(), None).await
+    }
+
+    /// Starts in required mode. The clients here call as a service does.
+    pub(crate) async fn start_guarded(issuer: &Issuer) -> Self {
+        let database = TestDatabase::create(&[migrator().unwrap()]).await;
+        Self::build(database.url, issuer.settings(), Some(issuer.service())).await
+    }
+
+    async fn build(url: String, identity: Settings, credential: Option<HeaderValue>) -> Self {
         battlearena_telemetry::start_for_tests();
         let any = "127.0.0.1:0".parse().unwrap();
         let database = DatabaseSettings::for_url(&url);
@@ -47,6 +60,7 @@ impl Analytics {
             http: any,
             grpc: any,
             open_bind_any: false,
+            identity,
             event_retention_days: 90,
             database,
         })
@@ -56,7 +70,7 @@ impl Analytics {
         let (tasks, stop) = (Tasks::new(), CancellationToken::new());
         let stopped = stop.clone();
         tasks.spawn("analytics", async move { app.run(stopped).await.unwrap() });
-        let channel = battlearena_telemetry::grpc::connect(&grpc).unwrap();
+        let channel = battlearena_telemetry::grpc::connect(&grpc).unwrap().with_credential(credential);
         let this = Self {
             url,
             http,
@@ -68,6 +82,11 @@ impl Analytics {
         };
         this.ready().await;
         this
+    }
+
+    /// A channel that calls with a credential, or without one.
+    pub(crate) fn channel(&self, credential: Option<HeaderValue>) -> InstrumentedChannel {
+        battlearena_telemetry::grpc::connect(&self.grpc).unwrap().with_credential(credential)
     }
 
     /// Stops the service and waits for its end.

@@ -43,7 +43,7 @@ pub(super) fn run(role: Role) -> anyhow::Result<ExitCode> {
 }
 
 fn of<S: Service>(role: Role, more: &[&str]) -> anyhow::Result<ExitCode> {
-    let arguments = [role.name(), "--http=127.0.0.1:0", NO_DATABASE, "--log-filter=off"];
+    let arguments = [role.name(), "--http=127.0.0.1:0", NO_DATABASE, "--auth=open", "--log-filter=off"];
     let CommandLine { process } = CommandLine::<S::Config>::try_parse_from(arguments.iter().chain(more))?;
     process.run(role.name(), |config, stop| describe::<S>(config, stop))
 }

@@ -8,12 +8,16 @@ pub(super) struct Section {
 }
 
 /// Every group.
-pub(super) const SECTIONS: [Section; 14] = [
+pub(super) const SECTIONS: [Section; 15] = [
     section("HTTP", &["http_*"]),
     section("gRPC", &["grpc_*"]),
     section(
         "Players",
         &["active_players_count", "active_players", "player_*", "failed_login_attempts_total", "sessions_*"],
+    ),
+    section(
+        "Doors",
+        &["credential_refusals_total", "refresh_*", "requests_shed_total", "throttled_requests_total"],
     ),
     section("Matches", &["matches_*", "match_*"]),
     section("Money", &["revenue_*", "transaction_*", "transactions_*", "orders_*"]),

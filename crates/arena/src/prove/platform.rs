@@ -9,6 +9,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
+use battlearena_identity::Secret;
 use battlearena_storage::{Database, DatabaseSettings};
 use clap::Parser;
 use rustix::process::Signal;
@@ -33,6 +34,12 @@ const MATCH_TTL_SECONDS: u64 = 60;
 
 /// Twice the simulator's interval: an outage of some seconds costs a match now and then, so that the reaper has work.
 const HEARTBEAT_TIMEOUT_SECONDS: u64 = 20;
+
+/// A proof plays a year of log-ins in a minute: as many as that of one device in ten minutes are no guessing.
+const LOG_INS_PER_DEVICE: u64 = 1_000_000;
+
+/// Longer than the longest stall, so that a refresh whose answer was lost is not taken for theft when it is sent again.
+const REFRESH_GRACE_SECONDS: u64 = 60;
 
 /// After so long every match has ended that nobody plays.
 pub(super) const LONGEST_LOST_MATCH: Duration = Duration::from_secs(MATCH_TTL_SECONDS + 15);
@@ -72,10 +79,11 @@ impl Platform {
         let said = folder.join("up.log");
         let output = File::create(&said).context("cannot create the log of arena up")?;
         let mut child = clean(Command::new(program))
-            .arg("up")
-            .arg("--data")
+            .args(["up", "--data"])
             .arg(folder.join("data"))
             .args(&flags)
+            .env("ARENA_GATEWAY_LOGINS_PER_KNOWN", LOG_INS_PER_DEVICE.to_string())
+            .env("ARENA_GATEWAY_REFRESH_GRACE_SECONDS", REFRESH_GRACE_SECONDS.to_string())
             .env("ARENA_MATCH_TTL_SECONDS", MATCH_TTL_SECONDS.to_string())
             .env("ARENA_MATCH_HEARTBEAT_TIMEOUT_SECONDS", HEARTBEAT_TIMEOUT_SECONDS.to_string())
             .stdout(output.try_clone()?)
@@ -108,6 +116,11 @@ impl Platform {
         self.folder.join("data/logs")
     }
 
+    /// The file with the key of a game server.
+    pub(super) fn game_server_key(&self) -> PathBuf {
+        self.folder.join("data/secrets/game-server.key")
+    }
+
     /// A way to its database that is patient enough for checks.
     pub(super) fn database(&self) -> anyhow::Result<Database> {
         let settings = DatabaseSettings {
@@ -127,9 +140,12 @@ impl Platform {
         true
     }
 
-    /// The body of a path of the gateway.
+    /// The body of a path of the gateway, as a game server sees it.
     pub(super) async fn get(&self, path: &str) -> anyhow::Result<String> {
-        let answer = self.probe.get(&url(self.addresses.gateway_http, path)).await?;
+        let file = self.game_server_key();
+        let key = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        let key = Secret::from(key.trim().to_owned());
+        let answer = self.probe.get_by_key(&url(self.addresses.gateway_http, path), &key).await?;
         ensure!(answer.status == 200, "{path} answers {}", answer.status);
         Ok(answer.body)
     }

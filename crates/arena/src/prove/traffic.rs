@@ -106,7 +106,7 @@ impl Traffic {
             .args(["simulate", "--check", "--json", "--heartbeats"])
             .args(how)
             .args([format!("--seed={seed}"), format!("--rate={rate}"), format!("--players={players}")])
-            .envs(simulator_environment(&platform.addresses, Mode::Normal))
+            .envs(simulator_environment(&platform.addresses, Mode::Normal, Some(&platform.game_server_key())))
             .stdout(File::create(&summary)?)
             .stderr(File::create(&log)?)
             .spawn()

@@ -13,11 +13,12 @@ use battlearena_storage::cluster::{Cluster, SUPERUSER};
 use super::child::RoleProgram;
 use super::console::Console;
 use super::postgres::Postgres;
+use super::secrets::Secrets;
 use super::supervise::{House, Program as _, Supervised};
 use super::table::Table;
 use super::{UpSettings, place, ports};
 use crate::probe::{Probe, url};
-use crate::roles::{self, Addresses, AuthMode, MigrateSettings, Mode, Role};
+use crate::roles::{self, Addresses, AuthMode, MigrateSettings, Role};
 
 /// What runs so far.
 pub(super) struct Fleet {
@@ -31,6 +32,8 @@ pub(super) struct Fleet {
 struct Database {
     url: String,
     logs: PathBuf,
+    /// The folder of the secrets, which need not exist.
+    secrets: PathBuf,
 }
 
 /// The database in the private cluster.
@@ -59,22 +62,34 @@ impl Fleet {
             AuthMode::Open => listeners
                 .iter()
                 .try_for_each(|listener| check_exposure(listener.address, settings.open_bind_any))?,
+            AuthMode::Required => {}
         }
         ports::check(&listeners)?;
         let database = match &settings.database_url {
-            Some(url) => Database { url: url.clone(), logs: place::logs(settings)? },
+            Some(url) => Database {
+                url: url.clone(),
+                logs: place::logs(settings)?,
+                secrets: place::secrets(settings)?,
+            },
             None => self.start_postgres(settings).await?,
         };
         let migrate = MigrateSettings { database_url: database.url.clone() };
         roles::migrate(migrate, CancellationToken::new()).await.context("cannot migrate the database")?;
+        let secrets = match settings.auth {
+            AuthMode::Open => Secrets::none(),
+            AuthMode::Required => {
+                Secrets::prepare(&settings.secrets, &database.secrets, &database.url).await?
+            }
+        };
         let probe = Probe::new(PROBE)?;
         for role in Role::START_ORDER {
-            self.start_service(role, settings, &database, &probe).await?;
+            self.start_service(role, settings, (&database, &secrets), &probe).await?;
         }
         if let Some(mode) = settings.simulate {
-            self.start_simulator(addresses, mode, database.logs.clone()).await?;
+            let environment = roles::simulator_environment(addresses, mode, secrets.game_server_key());
+            self.start_simulator(environment, database.logs.clone()).await?;
         }
-        Ok(report(addresses, self.cluster.as_deref(), &database))
+        Ok(report(addresses, self.cluster.as_deref(), &database, &secrets))
     }
 
     /// Stops everything, each in order: what calls before what is called.
@@ -96,19 +111,20 @@ impl Fleet {
         self.cluster = Some(Arc::clone(&cluster));
         let running = cluster.start().await?;
         let url = running.create_database(DATABASE).await?;
-        let logs = cluster.logs();
+        let (logs, secrets) = (cluster.logs(), cluster.secrets());
         self.running.push(Supervised::keep(Postgres(cluster), running, self.house.clone()));
-        Ok(Database { url, logs })
+        Ok(Database { url, logs, secrets })
     }
 
     async fn start_service(
         &mut self,
         role: Role,
         settings: &UpSettings,
-        database: &Database,
+        (database, secrets): (&Database, &Secrets),
         probe: &Probe,
     ) -> anyhow::Result<()> {
         let mut environment = role.environment(&settings.addresses, settings.auth);
+        environment.extend(secrets.environment(role));
         environment.push(("ARENA_DATABASE_URL", database.url.clone()));
         environment.push(("ARENA_OPEN_BIND_ANY", settings.open_bind_any.to_string()));
         let (name, logs) = (role.name(), database.logs.clone());
@@ -121,11 +137,9 @@ impl Fleet {
 
     async fn start_simulator(
         &mut self,
-        addresses: &Addresses,
-        mode: Mode,
+        environment: Vec<(&'static str, String)>,
         logs: PathBuf,
     ) -> anyhow::Result<()> {
-        let environment = roles::simulator_environment(addresses, mode);
         let mut program = RoleProgram { name: "simulator", subcommand: "simulate", environment, logs };
         let process = program.start().await?;
         self.running.push(Supervised::keep(program, process, self.house.clone()));
@@ -133,12 +147,21 @@ impl Fleet {
     }
 }
 
-fn report(addresses: &Addresses, cluster: Option<&Cluster>, database: &Database) -> String {
+fn report(
+    addresses: &Addresses,
+    cluster: Option<&Cluster>,
+    database: &Database,
+    secrets: &Secrets,
+) -> String {
     let mut table = Table::new(["what", "address", "what it is for"]);
     for listener in addresses.listeners() {
         let kind = if listener.grpc { "gRPC" } else { "HTTP" };
         let address = url(listener.address, "");
         table.row([format!("{} {kind}", listener.role.name()), address, listener.purpose.to_owned()]);
+    }
+    if let Some(key) = secrets.game_server_key() {
+        let purpose = "its API key, for game servers and `arena simulate --game-server-key-file`";
+        table.row(["game server".to_owned(), key.display().to_string(), purpose.to_owned()]);
     }
     // An operator's own connection string may hold a password.
     let (psql, purpose) = cluster.map_or_else(

@@ -1,4 +1,4 @@
-//! Where the database and the logs are kept.
+//! Where the database, the secrets and the logs are kept.
 
 use std::path::PathBuf;
 
@@ -21,6 +21,11 @@ pub(super) fn logs(settings: &UpSettings) -> anyhow::Result<PathBuf> {
     let logs = folder(settings)?.join("logs");
     std::fs::create_dir_all(&logs).with_context(|| format!("cannot create {}", logs.display()))?;
     Ok(logs)
+}
+
+/// The folder of the secrets when the database is somebody else's.
+pub(super) fn secrets(settings: &UpSettings) -> anyhow::Result<PathBuf> {
+    Ok(folder(settings)?.join("secrets"))
 }
 
 /// Root's own folders are closed to the user who runs PostgreSQL for root; /var/lib is not.

@@ -3,12 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use serde_json::json;
 
-use crate::platform::{Platform, arena, arena_up, free_addresses, until};
+use crate::platform::{Platform, arena, free_addresses, open_arena_up, root, until};
 use crate::prometheus::{feed, program};
 use crate::promises::{LATER, PROMISED};
 use crate::scrape::{Family, SERVICES, get, http, post, scrape};
@@ -17,10 +16,6 @@ use crate::scrape::{Family, SERVICES, get, http, post, scrape};
 const UNUSUAL: [&str; 2] = ["active_players_count", "revenue_total_usd"];
 
 type Scrapes = BTreeMap<&'static str, BTreeMap<String, Family>>;
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
 
 #[test]
 fn the_document_is_what_the_code_says() {
@@ -35,7 +30,7 @@ fn the_document_is_what_the_code_says() {
 #[test]
 fn what_is_promised_is_scraped_and_what_is_scraped_is_documented() {
     let addresses = free_addresses();
-    let mut command = arena_up(&addresses);
+    let mut command = open_arena_up(&addresses);
     // A share of payments that surely meets one of twenty.
     command.arg("--ephemeral").env("ARENA_GATEWAY_PAYMENT_DECLINE_PERCENT", "50");
     command.env("ARENA_SOCKET_GATEWAY_SEEN_SECONDS", "1");

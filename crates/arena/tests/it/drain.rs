@@ -29,6 +29,7 @@ fn a_stop_under_load_loses_no_accepted_request() {
             "--players",
             "100",
         ])
+        .args(["--game-server-key-file", up.game_server_key()])
         // They are asked once, and are no accepted requests while nobody listens.
         .args(["--reads", "0", "--mistakes", "0", "--socket-players", "20"])
         .args([

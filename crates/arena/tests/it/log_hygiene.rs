@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::exposition;
-use crate::stage::{Ended, PASSWORD, SERVICES, Stage, json_lines};
-use crate::witness::{Protocol, Witness};
+use crate::scrape::SERVICES;
+use crate::stage::{Ended, PASSWORD, Stage, json_lines};
+use crate::witness::{Protocol, Span, Witness};
 
 /// How long the platform may take to be there again.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -19,6 +20,12 @@ const SECRETS: [&str; 4] = ["open-sesame-1", "bearer-of-news-2", "session-crumb-
 
 /// Words that announce a secret.
 const ANNOUNCEMENTS: [&str; 5] = ["authorization", "password", "bearer", "cookie", "access_token"];
+
+/// A route of the gateway that another service answers.
+const PASSED_ON: &str = "/api/stats/players";
+
+/// The call by which outboxes are emptied.
+const RELAYED: &str = "battlearena.events.v1.EventLogService/Append";
 
 /// A request that the platform could not answer, by its id.
 type Failed = BTreeMap<String, (&'static str, &'static str, u64)>;
@@ -43,6 +50,12 @@ async fn be_careless(stage: &Stage, failed: &mut Failed) {
             failed.insert(id, ("POST", path, status));
         }
     }
+    // The gateway passes on what analytics answers.
+    let statistics = stage.http.get(stage.url("gateway", PASSED_ON)).send().await.unwrap();
+    if statistics.status().is_server_error() {
+        let id = statistics.headers()["x-request-id"].to_str().unwrap().to_owned();
+        failed.insert(id, ("GET", PASSED_ON, statistics.status().as_u16().into()));
+    }
     let broken = format!(r#"{{"email": "{email}", "password": "{password}" "#);
     let request = stage.http.post(stage.url("gateway", "/api/players/login")).body(broken);
     let status = request.header("content-type", "application/json").send().await.unwrap().status();
@@ -56,7 +69,11 @@ async fn be_careless(stage: &Stage, failed: &mut Failed) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_logs_of_a_whole_run_are_whole_and_clean() {
     let witness = Witness::start(Protocol::Grpc);
-    let mut stage = Stage::start(|command| witness.observe(command)).await;
+    let mut stage = Stage::start(|command| {
+        witness.observe(command);
+        command.args(["--auth", "open"]);
+    })
+    .await;
     let mut simulator = stage.simulator(&["--seed", "3", "--rate", "80", "--duration", "12s"]);
     simulator.args(["--players", "50", "--socket-players", "10", "--mistakes", "20", "--heartbeats"]);
     simulator.args(["--timeout", "2s", "--give-up", "10s"]).env("ARENA_LOG_FORMAT", "json");
@@ -73,7 +90,7 @@ async fn the_logs_of_a_whole_run_are_whole_and_clean() {
     }
     stage.kill_database().await;
     be_careless(&stage, &mut failed).await;
-    assert!(failed.len() >= 3, "{failed:?}");
+    assert!(failed.len() >= 4 && failed.values().any(|(_, path, _)| *path == PASSED_ON), "{failed:?}");
     stage.start_database().await;
     let output = tokio::task::spawn_blocking(|| simulator.wait_with_output().unwrap()).await.unwrap();
     be_careless(&stage, &mut Failed::new()).await;
@@ -92,6 +109,7 @@ async fn the_logs_of_a_whole_run_are_whole_and_clean() {
     nothing_leaks("simulator", &log);
     nothing_leaks("arena up", &ended.said);
     failures_are_told_once(&ended, &failed, faults);
+    spans_keep_secrets(&witness.spans());
 }
 
 /// Answers of the gateway that were its own fault.
@@ -127,6 +145,20 @@ fn nothing_leaks(service: &str, log: &str) {
     }
 }
 
+/// Spans go to another place than logs, and must be as clean. Only the path is the client's own.
+fn spans_keep_secrets(spans: &[Span]) {
+    assert!(spans.len() > 1_000);
+    for span in spans {
+        let mut span = span.clone();
+        span.attrs.remove("url.path");
+        let text = format!("{span:?}");
+        for secret in SECRETS.iter().chain([&PASSWORD]) {
+            assert!(!text.contains(secret), "{secret} in {text}");
+        }
+        assert_eq!(address_in(&text), None, "{text}");
+    }
+}
+
 /// The first e-mail address in a text: something, an @, and a name with a dot in it.
 fn address_in(text: &str) -> Option<&str> {
     let is_part = |c: char| c.is_alphanumeric() || "._%+-".contains(c);
@@ -147,12 +179,20 @@ fn addresses_are_found() {
     assert_eq!(address_in("at @noon, a@b, Vec<u8>@0x7f, x @ y.z"), None);
 }
 
-/// Each failure of ours has one line at the edge, with all that leads to its request, and to its trace.
+/// How a failure is told of, and at which level: by the process that failed, and by one that passes it on.
+const TOLD: [(&str, &str); 2] = [("request failed", "ERROR"), ("a peer failed the request", "WARN")];
+
+/// Each failure of ours has one line at the edge, with all that leads to its request and to its trace, and one ERROR: in
+/// the process that failed.
 fn failures_are_told_once(ended: &Ended, failed: &Failed, faults: u64) {
-    let lines = ended.log_lines("gateway");
-    let told: Vec<&Value> = lines.iter().filter(|line| line["message"] == "request failed").collect();
-    for line in &told {
-        assert_eq!(line["level"], "ERROR", "{line}");
+    let every: Vec<Vec<Value>> = SERVICES.iter().map(|service| ended.log_lines(service)).collect();
+    let told = |lines: &[Value]| -> Vec<Value> {
+        let is_told = |line: &&Value| TOLD.iter().any(|(message, _)| line["message"] == *message);
+        lines.iter().filter(is_told).cloned().collect()
+    };
+    let at_the_edge = told(&ended.log_lines("gateway"));
+    for line in &at_the_edge {
+        assert!(TOLD.iter().any(|(message, level)| line["message"] == *message && line["level"] == *level));
         for field in ["method", "endpoint", "request_id", "trace_id", "error", "error.type"] {
             assert!(line[field].as_str().is_some_and(|text| !text.is_empty()), "no {field} in {line}");
         }
@@ -161,18 +201,25 @@ fn failures_are_told_once(ended: &Ended, failed: &Failed, faults: u64) {
         assert_eq!(line["request_id"], line["trace_id"], "{line}");
     }
     for (id, (method, endpoint, status)) in failed {
-        let [line] = told.iter().filter(|line| line["request_id"] == **id).collect::<Vec<_>>()[..] else {
+        let [line] = at_the_edge.iter().filter(|line| line["request_id"] == **id).collect::<Vec<_>>()[..]
+        else {
             panic!("{id} is not told once");
         };
         let found = (&line["method"], &line["endpoint"], &line["status_code"]);
         assert_eq!(found, (&json!(method), &json!(endpoint), &json!(status)), "{line}");
+        let level = if *endpoint == PASSED_ON { "WARN" } else { "ERROR" };
+        assert_eq!(line["level"], level, "{line}");
+        // What was stored is carried on in the same trace, and may fail there too.
+        let of_this = |line: &&Value| {
+            line["trace_id"] == **id && line["message"] == TOLD[0].0 && line["endpoint"] != RELAYED
+        };
+        let errors: Vec<&Value> = every.iter().flatten().filter(of_this).collect();
+        assert_eq!(errors.len(), 1, "{id}: {errors:?}");
     }
-    assert_eq!(told.len() as u64, faults, "failures told, and answers that were faults of ours");
+    assert_eq!(at_the_edge.len() as u64, faults, "failures told, and answers that were faults of ours");
 
     // Whoever serves gRPC tells of its own failures in the same way.
-    let calls = ["match", "analytics"].map(|service| ended.log_lines(service)).concat();
-    let told: Vec<&Value> = calls.iter().filter(|line| line["message"] == "request failed").collect();
-    for line in &told {
+    for line in told(&["match", "analytics"].map(|service| ended.log_lines(service)).concat()) {
         assert!(line["endpoint"].as_str().is_some_and(|name| name.contains("Service/")), "{line}");
         assert!(line["grpc_code"].is_string() && line["duration_ms"].is_number(), "{line}");
     }

@@ -11,6 +11,7 @@ mod exposition;
 mod flush;
 mod health;
 mod how_to;
+mod keys;
 mod log_hygiene;
 mod platform;
 mod prometheus;

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, channel};
@@ -27,10 +28,22 @@ pub(crate) fn arena() -> Command {
     command
 }
 
+/// The top of the repository.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
 /// `arena up` on free ports.
 pub(crate) fn arena_up(addresses: &[String]) -> Command {
     let mut command = arena();
     command.arg("up").args(addresses);
+    command
+}
+
+/// `arena up` on free ports, in open mode.
+pub(crate) fn open_arena_up(addresses: &[String]) -> Command {
+    let mut command = arena_up(addresses);
+    command.args(["--auth", "open"]);
     command
 }
 
@@ -98,6 +111,12 @@ impl Platform {
             }
         }
         seen
+    }
+
+    /// The file with the key of a game server, of which it tells in required mode.
+    pub(crate) fn game_server_key(&self) -> &str {
+        let line = self.report.lines().find_map(|line| line.strip_prefix("  game server  "));
+        line.and_then(|line| line.split_whitespace().next()).unwrap()
     }
 
     pub(crate) fn pid(&self) -> u32 {

@@ -8,12 +8,8 @@ use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::platform::{Platform, arena_up, free_address, free_addresses, until};
+use crate::platform::{Platform, free_address, free_addresses, open_arena_up, root, until};
 use crate::scrape::{SERVICES, ask, get, http, parse, post};
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
 
 /// A program of the Prometheus package: installed, or unpacked by `make setup`.
 pub(crate) fn program(name: &str) -> PathBuf {
@@ -69,7 +65,7 @@ fn traced_into_the_void(command: &mut Command) {
 #[test]
 fn prometheus_scrapes_every_service_with_exemplars_and_without_a_complaint() {
     let addresses = free_addresses();
-    let mut command = arena_up(&addresses);
+    let mut command = open_arena_up(&addresses);
     command.arg("--ephemeral");
     traced_into_the_void(&mut command);
     let _up = Platform::start(command);

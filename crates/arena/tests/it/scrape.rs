@@ -1,4 +1,4 @@
-//! Asks services over plain HTTP, and reads Prometheus' text format as strictly as it is written.
+//! Asks services over plain HTTP, and sums up what they measure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read as _, Write as _};
@@ -6,6 +6,8 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use serde_json::Value;
+
+use crate::exposition;
 
 /// The services of the platform.
 pub(crate) const SERVICES: [&str; 4] = ["gateway", "socket-gateway", "match", "analytics"];
@@ -95,9 +97,7 @@ pub(crate) fn parse(text: &str) -> BTreeMap<String, Family> {
 }
 
 fn sample(families: &mut BTreeMap<String, Family>, line: &str) {
-    let (series, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("no sample: {line}"));
-    let value: f64 = value.parse().unwrap_or_else(|error| panic!("{error}: {line}"));
-    let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
+    let (name, labels, value) = exposition::sample(line);
     let part = ["_bucket", "_sum", "_count"].into_iter().find(|part| {
         let family = name.strip_suffix(part).and_then(|name| families.get(name));
         family.is_some_and(|family| family.kind == "histogram")
@@ -108,26 +108,5 @@ fn sample(families: &mut BTreeMap<String, Family>, line: &str) {
     if part.is_none_or(|part| part == "_count") {
         family.total += value;
     }
-    family.labels.extend(label_names(labels.strip_suffix('}').unwrap()).filter(|name| name != "le"));
-}
-
-/// The names in `name="value",…`; values may hold anything, with quotes and backslashes escaped.
-fn label_names(labels: &str) -> impl Iterator<Item = String> {
-    let (mut names, mut name, mut quoted, mut escaped) = (Vec::new(), String::new(), false, false);
-    for letter in labels.chars() {
-        match letter {
-            _ if escaped => escaped = false,
-            '\\' if quoted => escaped = true,
-            '"' => {
-                quoted = !quoted;
-                if quoted {
-                    names.push(std::mem::take(&mut name).trim_end_matches('=').to_owned());
-                }
-            }
-            _ if quoted => {}
-            ',' => name.clear(),
-            letter => name.push(letter),
-        }
-    }
-    names.into_iter()
+    family.labels.extend(labels.into_keys().filter(|name| name != "le"));
 }

@@ -174,7 +174,13 @@ fn conventions(span: &Span) -> Checked {
         }
         let code = span.text("rpc.response.status_code");
         checked.held(!code.is_empty(), "the rule that a call has a code");
-        checked.fixed("error.type", if span.status == ERROR { &code } else { "" });
+        let faults =
+            ["UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"];
+        let fault = faults.contains(&code.as_str());
+        checked
+            .held((span.status == ERROR) == fault, "the rule that faults of ours are errors, and no others");
+        let failed = fault || span.kind == CLIENT && code != "OK";
+        checked.fixed("error.type", if failed { &code } else { "" });
     } else if has("db.system.name") {
         checked.fixed("db.system.name", "postgresql");
         checked.fixed("db.namespace", DATABASE);

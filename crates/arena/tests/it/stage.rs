@@ -19,9 +19,6 @@ pub(crate) const DATABASE: &str = "arena_on_stage";
 /// The password in the connection string. PostgreSQL does not ask for it, so it can only be seen where it leaked.
 pub(crate) const PASSWORD: &str = "correct-horse-battery";
 
-/// The services, in the order in which requests reach them.
-pub(crate) const SERVICES: [&str; 4] = ["gateway", "match", "analytics", "socket-gateway"];
-
 /// The platform, until it is stopped or dropped.
 pub(crate) struct Stage {
     up: Platform,
@@ -89,6 +86,10 @@ impl Stage {
         command.args(["simulate", "--json", "--url", &self.url("gateway", "")]);
         command.args(["--analytics", &format!("http://{}", self.address("--analytics-grpc"))]);
         command.args(["--socket-url", &format!("ws://{}/ws", self.address("--socket-gateway-http"))]);
+        let key = self.data.path().join("secrets/game-server.key");
+        if key.exists() {
+            command.arg("--game-server-key-file").arg(key);
+        }
         command.args(arguments);
         command
     }

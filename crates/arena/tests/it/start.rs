@@ -38,11 +38,13 @@ fn an_address_that_others_reach_is_refused_unless_it_is_wished_for() {
         assert_eq!(output.status.code(), Some(1));
         String::from_utf8(output.stderr).unwrap()
     };
-    let error = refusal(&[]);
+    let error = refusal(&["--auth=open"]);
     assert!(error.contains(&format!("{address} is not; --open-bind-any allows it")), "{error}");
-    // Then it is the next check that refuses.
-    let error = refusal(&["--open-bind-any"]);
-    assert!(error.contains(&format!("analytics needs {address}, which is taken")), "{error}");
+    // Otherwise it is the next check that refuses.
+    for wish in [&["--auth=open", "--open-bind-any"][..], &[]] {
+        let error = refusal(wish);
+        assert!(error.contains(&format!("analytics needs {address}, which is taken")), "{error}");
+    }
     assert!(!data.exists());
 }
 

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::exposition;
+use crate::scrape::SERVICES;
 use crate::span_tree::node;
-use crate::stage::SERVICES;
 use crate::witness::Protocol;
 use expected::{TOTALS_AND_PLAYERS, applied, call, counted, leaf, published, relayed, statements};
 use play::{Begun, PATIENCE, Play, Socket, assert_leads_to};
@@ -253,6 +253,29 @@ async fn be_refused(play: &mut Play) {
         )],
     );
     play.becomes(&begun, &tree).await;
+
+    // Neither is one that comes from another service.
+    let body = json!({"match_id": 1, "winner_id": 1, "duration_seconds": 300, "participant_stats": [
+        {"player_id": 1, "score": 1500, "kills": 7, "deaths": 2},
+        {"player_id": 2, "score": 700, "kills": 3, "deaths": 5},
+    ]});
+    let (begun, status) = play.ask("POST", "/api/matches/complete", body).await;
+    assert_eq!(status, 409);
+    let completed = node(
+        "match complete_match error.type=conflict match.duration=300 match.id=1 match.player_count=2 \
+         match.server_region=eu-west match.type=solo match.winner_id=1",
+        [leaf("match client SELECT matches")],
+    );
+    let served = "match server battlearena.match.v1.MatchService/CompleteMatch \
+                  rpc.response.status_code=FAILED_PRECONDITION";
+    let called = "gateway client battlearena.match.v1.MatchService/CompleteMatch \
+                  rpc.response.status_code=FAILED_PRECONDITION";
+    let tree = node(
+        "gateway server POST /api/matches/complete http.response.status_code=409",
+        [node(called, [node(served, [completed])])],
+    );
+    play.becomes(&begun, &tree).await;
+
     let (begun, status) = play.ask("GET", "/no/such/page", Value::Null).await;
     assert_eq!(status, 404);
     play.becomes(&begun, &leaf("gateway server GET http.response.status_code=404")).await;

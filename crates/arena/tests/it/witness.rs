@@ -4,14 +4,14 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use serde::Deserialize;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::platform::free_address;
+use crate::platform::{free_address, root};
 
 /// How spans travel.
 #[derive(Debug, Clone, Copy)]
@@ -70,13 +70,12 @@ pub(crate) struct Witness {
 
 impl Witness {
     pub(crate) fn start(protocol: Protocol) -> Self {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let python = root.join(".cache/python/bin/python");
+        let python = root().join(".cache/python/bin/python");
         assert!(python.exists(), "the Python packages of the tests are missing: run `make setup`");
         let (address, folder) = (free_address(), tempfile::tempdir().unwrap());
         let file = folder.path().join("spans");
         let mut command = Command::new(python);
-        command.arg(root.join("tests/tools/otlp_receiver.py"));
+        command.arg(root().join("tests/tools/otlp_receiver.py"));
         if let Protocol::HttpProtobuf = protocol {
             command.arg("--http");
         }

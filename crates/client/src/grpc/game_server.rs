@@ -12,6 +12,7 @@ use http::Uri;
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
+use crate::credentials::{Credentials, Token};
 use crate::error::{Error, Fault, Missed, Refusal};
 use crate::hooks::Hooks;
 use crate::retry::{Patience, Retry, Tried};
@@ -30,6 +31,7 @@ pub struct GameServer {
     client: MatchServiceClient<Channel>,
     retry: Retry,
     hooks: Hooks,
+    credentials: Option<Credentials>,
 }
 
 /// A match that was started by this server.
@@ -53,13 +55,19 @@ pub struct Outcome {
 impl GameServer {
     /// A game server that reports to the match service at `http://host:port` (gRPC). It connects with the first call.
     pub fn new(address: &Uri, retry: Retry) -> Self {
-        Self { client: super::matches(address), retry, hooks: Hooks::default() }
+        Self { client: super::matches(address), retry, hooks: Hooks::default(), credentials: None }
     }
 
     /// The same game server under other hooks.
     #[must_use]
     pub fn with_hooks(self, hooks: Hooks) -> Self {
         Self { hooks, ..self }
+    }
+
+    /// The same game server with its key, which each call shows in the form of an access token.
+    #[must_use]
+    pub fn with_credentials(self, credentials: Credentials) -> Self {
+        Self { credentials: Some(credentials), ..self }
     }
 
     /// Begins a match of 1 to 100 distinct players, who are taken as given, in a region of 1 to 20 characters.
@@ -163,11 +171,39 @@ impl GameServer {
         message: &M,
         call: impl AsyncFn(MatchServiceClient<Channel>, Request<M>) -> Result<Response<A>, Status>,
     ) -> Result<A, Error> {
+        let Some(credentials) = &self.credentials else {
+            return self.tried_as(None, method, patience, message, call).await;
+        };
+        let token = credentials.token().await?;
+        let result = self.tried_as(Some(&token), method, patience, message, &call).await;
+        match result {
+            // A call without proof changes nothing, so that it may be sent again with a better one.
+            Err(Error::Refused(refusal)) if refusal.kind == ErrorKind::Unauthenticated => {
+                match credentials.after(&token).await {
+                    Ok(renewed) => self.tried_as(Some(&renewed), method, patience, message, call).await,
+                    Err(_ended) => Err(refusal.into()),
+                }
+            }
+            result => result,
+        }
+    }
+
+    async fn tried_as<M: Clone, A>(
+        &self,
+        token: Option<&Token>,
+        method: &'static str,
+        patience: Patience,
+        message: &M,
+        call: impl AsyncFn(MatchServiceClient<Channel>, Request<M>) -> Result<Response<A>, Status>,
+    ) -> Result<A, Error> {
         let traceparent = self.hooks.metadata();
         let attempt = async || {
             let mut request = Request::new(message.clone());
             // The service stops working on it when nobody waits for it any more.
             request.set_timeout(self.retry.attempt);
+            if let Some(token) = token {
+                request.metadata_mut().insert("authorization", token.metadata());
+            }
             let call = |request| call(self.client.clone(), request);
             match self.hooks.attempt(method, traceparent.as_ref(), request, call).await {
                 Ok(answer) => Ok(Ok(answer.into_inner())),

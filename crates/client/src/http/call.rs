@@ -12,7 +12,6 @@ use serde::Serialize;
 use crate::retry::Patience;
 
 /// One request of the gateway's API, answered by an `A`. The functions of [`calls`](crate::calls) make them.
-#[derive(Debug)]
 #[must_use = "a call does nothing until it is sent"]
 pub struct Call<A> {
     pub(super) method: Method,
@@ -41,10 +40,24 @@ impl<A> Call<A> {
     /// A change by a route, with a random idempotency key of its own, which is sent until it is answered: however often it
     /// arrives, it is made once.
     pub fn post(route: &'static str, body: &impl Serialize) -> Self {
+        Self { method: Method::POST, ..Self::change(route, body) }
+    }
+
+    /// A change of a part, in the same way.
+    pub fn patch(route: &'static str, body: &impl Serialize) -> Self {
+        Self { method: Method::PATCH, ..Self::change(route, body) }
+    }
+
+    /// A removal, in the same way.
+    pub fn delete(route: &'static str, body: &impl Serialize) -> Self {
+        Self { method: Method::DELETE, ..Self::change(route, body) }
+    }
+
+    fn change(route: &'static str, body: &impl Serialize) -> Self {
         // What the requests of this crate are made of, numbers and text, can always be written.
         let body = serde_json::to_vec(body).unwrap_or_default().into();
         let key = format!("{:032x}", rand::random::<u128>());
-        Self { method: Method::POST, idempotency_key: Some(key), body, ..Self::get(route) }
+        Self { idempotency_key: Some(key), body, ..Self::get(route) }
     }
 
     /// The same call with a value for the first `{…}` of the route that has none, encoded as one segment of a path.
@@ -91,6 +104,13 @@ impl<A> Call<A> {
     /// The body, as it is sent.
     pub fn body(&self) -> &[u8] {
         &self.body
+    }
+}
+
+/// Without the body, which may hold a password.
+impl<A> fmt::Debug for Call<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Call({} {})", self.method, self.path)
     }
 }
 

@@ -73,6 +73,12 @@ pub enum Event {
     Presence(Presence),
     /// Somebody came or went.
     PresenceChanged(PresenceChanged),
+    /// No message of that player comes any more, as asked for.
+    Blocked(PlayerId),
+    /// Messages of that player come again, as asked for.
+    Unblocked(PlayerId),
+    /// Whom this player has blocked, as asked for.
+    Blocks(Vec<PlayerId>),
     /// The server refused a command, and will refuse it again.
     Refused(Refused),
     /// The server does not want this client; the socket has ended.
@@ -226,14 +232,16 @@ pub struct PresenceChanged {
 /// A command that was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
-    /// Which room or channel it was about.
-    pub channel: Channel,
+    /// Which room or channel it was about, if any.
+    pub channel: Option<Channel>,
     /// The refused message, by our name for it.
     pub client_id: Option<String>,
-    /// `invalid`, `conflict`, or a newer word.
+    /// `invalid`, `conflict`, `forbidden`, or a newer word.
     pub code: String,
     /// The same for people.
     pub message: String,
     /// The field that it is about.
     pub field: Option<String>,
+    /// When it ends that the player is muted (UTC), where that is why, and where it ends.
+    pub until: Option<Timestamp>,
 }

@@ -11,12 +11,14 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
 
-use super::SocketSettings;
 use super::event::{Channel, Disconnect, Event, Position};
 use super::frames::{Incoming, Outgoing, Welcome};
 use super::pace::Pace;
 use super::session::{Given, Session};
 use super::wire::{NotOpen, Wire};
+use super::{SocketSettings, Who};
+use crate::credentials::Token;
+use crate::error::Error;
 use crate::retry::Backoff;
 
 /// Commands without an answer, at most; more wait with the program.
@@ -28,6 +30,8 @@ const GOOD: Duration = Duration::from_secs(5);
 /// How long to wait in silence, in heartbeats of the server, before asking whether it is still there, and before it is
 /// given up. It pings a silent client after one heartbeat, so a silence of more than one is strange.
 const SILENCE: (f64, f64) = (1.2, 1.6);
+/// While the gateway does not renew a token, it is asked so often.
+const NEXT_LOOK: Duration = Duration::from_secs(1);
 /// Who was taken for a flood waits as long as this, at most.
 const AFTER_FLOOD: Duration = Duration::from_secs(5);
 
@@ -53,7 +57,10 @@ enum Link {
 
 /// A connection in the making. It is kept across calls of [`Events::next`]: who cancels them often would never be
 /// connected otherwise.
-struct Attempt(BoxFuture<'static, Result<(Wire, Welcome), NotOpen>>);
+struct Attempt(BoxFuture<'static, Result<Opened, NotOpen>>);
+
+/// A connection with its welcome, and the token that it was opened with.
+type Opened = (Wire, Welcome, Option<Arc<Token>>);
 
 impl Attempt {
     /// One that begins at that moment.
@@ -82,6 +89,43 @@ struct Live {
     heartbeat: Duration,
     /// When the server wants to see us again.
     reconnect_after: Option<Duration>,
+    /// The next token in the making; it is kept across calls of [`Events::next`].
+    renewal: Renewal,
+}
+
+/// The tokens of a connection, one after the other, each when it is there. Without a session there is never one.
+struct Renewal(BoxFuture<'static, Result<Arc<Token>, String>>);
+
+impl Renewal {
+    /// The one that follows `current`.
+    fn after(current: Option<Arc<Token>>, who: &Who) -> Self {
+        let (Some(current), Who::Session(session)) = (current, who) else {
+            return Self(Box::pin(std::future::pending()));
+        };
+        let session = session.clone();
+        Self(Box::pin(async move {
+            let mut look_at = current.renew_at();
+            loop {
+                sleep_until(look_at).await;
+                match session.token().await {
+                    Ok(token) if token.text() != current.text() => {
+                        return Ok(token);
+                    }
+                    Ok(token) => look_at = token.renew_at().max(Instant::now() + NEXT_LOOK),
+                    Err(Error::Refused(refusal)) => return Err(refusal.to_string()),
+                    Err(Error::Unanswered { .. } | Error::Unreadable { .. }) => {
+                        look_at = Instant::now() + NEXT_LOOK;
+                    }
+                }
+            }
+        }))
+    }
+}
+
+impl std::fmt::Debug for Renewal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Renewal")
+    }
 }
 
 /// What a step of a connection came to.
@@ -131,11 +175,11 @@ impl Events {
         self.session.position(channel)
     }
 
-    fn attempted(&mut self, made: Option<Result<(Wire, Welcome), NotOpen>>) {
+    fn attempted(&mut self, made: Option<Result<Opened, NotOpen>>) {
         match made {
             None => self.link = Link::Ended,
-            Some(Ok((wire, welcome))) => self.connected(wire, welcome),
-            Some(Err(NotOpen::Rejected(reason))) => self.end(reason),
+            Some(Ok(opened)) => self.connected(opened),
+            Some(Err(NotOpen::Rejected(reason) | NotOpen::Unproven(reason))) => self.end(reason),
             Some(Err(NotOpen::NotNow)) => {
                 self.connect_in(RECONNECT.pause(self.failures));
                 self.failures += 1;
@@ -147,7 +191,7 @@ impl Events {
         self.link = Link::Down(Attempt::at(Instant::now() + pause, self.settings.clone()));
     }
 
-    fn connected(&mut self, wire: Wire, welcome: Welcome) {
+    fn connected(&mut self, (wire, welcome, token): Opened) {
         let Welcome { session, heartbeat_seconds, limits } = welcome;
         let now = Instant::now();
         self.link = Link::Up(Box::new(Live {
@@ -158,6 +202,7 @@ impl Events {
             asked: false,
             heartbeat: Duration::from_secs(heartbeat_seconds),
             reconnect_after: None,
+            renewal: Renewal::after(token, &self.settings.who),
         }));
         self.session.events.push_back(Event::Connected { session });
     }
@@ -181,7 +226,8 @@ impl Events {
                 self.session.take(given);
                 return;
             }
-            received = live.wire.receive() => live.judge(received.and_then(Result::ok)),
+            token = &mut live.renewal.0 => live.renewed(token, &self.settings.who),
+            received = live.wire.receive() => live.judge(received.and_then(Result::ok), &self.settings.who),
             () = sleep_until(wake) => live.silent_at(Instant::now()),
         };
         match step {
@@ -230,7 +276,20 @@ impl Live {
         }
     }
 
-    fn judge(&mut self, received: Option<Message>) -> Step {
+    /// Shows the next token, or leaves when there will be none.
+    fn renewed(&mut self, token: Result<Arc<Token>, String>, who: &Who) -> Step {
+        let token = match token {
+            Ok(token) => token,
+            Err(reason) => return Step::Rejected(reason),
+        };
+        if self.wire.send(Outgoing::Refresh { token: token.text() }.frame(None)).is_err() {
+            return Step::Lost(Disconnect::Broken);
+        }
+        self.renewal = Renewal::after(Some(token), who);
+        Step::Nothing
+    }
+
+    fn judge(&mut self, received: Option<Message>, who: &Who) -> Step {
         (self.heard, self.asked) = (Instant::now(), false);
         match received {
             Some(Message::Text(text)) => match serde_json::from_str(&text) {
@@ -242,7 +301,7 @@ impl Live {
                 // To skip it would be a silent gap.
                 Err(error) => Step::Rejected(format!("a frame that is not the protocol: {error}")),
             },
-            Some(Message::Close(frame)) => closed(frame.map_or(1006, |frame| frame.code.into())),
+            Some(Message::Close(frame)) => closed(frame.map_or(1006, |frame| frame.code.into()), who),
             Some(_) => Step::Nothing,
             None => Step::Lost(Disconnect::Broken),
         }
@@ -264,12 +323,14 @@ impl Live {
     }
 }
 
-fn closed(code: u16) -> Step {
-    match code {
-        1001 => Step::Lost(Disconnect::ServerLeaves),
-        1002 | 1003 | 1007 | 1009 | 4000..=4004 => {
+fn closed(code: u16, who: &Who) -> Step {
+    match (code, who) {
+        (1001, _) => Step::Lost(Disconnect::ServerLeaves),
+        // A session may have a better token.
+        (4001, Who::Session(_)) => Step::Lost(Disconnect::Closed(code)),
+        (1002 | 1003 | 1007 | 1009 | 4000..=4004, _) => {
             Step::Rejected(format!("the server closed with code {code}"))
         }
-        code => Step::Lost(Disconnect::Closed(code)),
+        (code, _) => Step::Lost(Disconnect::Closed(code)),
     }
 }

@@ -1,6 +1,9 @@
 //! The frames of protocol version 1: JSON to types and back. The contract is `docs/socket-protocol.md`.
 
+use std::fmt;
+
 use battlearena_proto::PlayerId;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::event::{Acknowledged, FeedEvent, History, Message, Position, Presence, PresenceChanged};
@@ -9,21 +12,31 @@ use super::event::{Acknowledged, FeedEvent, History, Message, Position, Presence
 pub(super) const PROTOCOL: u32 = 1;
 
 /// A frame on its way out.
-#[derive(Debug)]
 pub(super) struct Frame {
     /// Its `type`.
     pub(super) kind: &'static str,
     pub(super) text: String,
 }
 
+/// Without the text, which may hold a token.
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Frame").field(&self.kind).finish()
+    }
+}
+
 /// What a client sends.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum Outgoing<'a> {
     Hello {
         protocol: u32,
-        player_id: PlayerId,
-        username: &'a str,
+        #[serde(flatten)]
+        who: Introduction<'a>,
+    },
+    /// A newer access token.
+    Refresh {
+        token: &'a str,
     },
     Join {
         id: String,
@@ -57,7 +70,26 @@ pub(super) enum Outgoing<'a> {
         id: String,
         room: &'a str,
     },
+    Block {
+        id: String,
+        player_id: PlayerId,
+    },
+    Unblock {
+        id: String,
+        player_id: PlayerId,
+    },
+    Blocks {
+        id: String,
+    },
     Ping,
+}
+
+/// How a client says who it is.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum Introduction<'a> {
+    Named { player_id: PlayerId, username: &'a str },
+    Token { token: &'a str },
 }
 
 impl Outgoing<'_> {
@@ -79,12 +111,16 @@ impl Outgoing<'_> {
     fn kind(&self) -> &'static str {
         match self {
             Self::Hello { .. } => "hello",
+            Self::Refresh { .. } => "refresh",
             Self::Join { .. } => "join",
             Self::Subscribe { .. } => "subscribe",
             Self::Unsubscribe { .. } => "unsubscribe",
             Self::Message { .. } => "message",
             Self::History { .. } => "history",
             Self::Presence { .. } => "presence",
+            Self::Block { .. } => "block",
+            Self::Unblock { .. } => "unblock",
+            Self::Blocks { .. } => "blocks",
             Self::Ping => "ping",
         }
     }
@@ -115,6 +151,18 @@ pub(super) enum Incoming {
         presence: Presence,
     },
     PresenceChanged(PresenceChanged),
+    Blocked {
+        id: Option<String>,
+        player_id: PlayerId,
+    },
+    Unblocked {
+        id: Option<String>,
+        player_id: PlayerId,
+    },
+    Blocks {
+        id: Option<String>,
+        player_ids: Vec<PlayerId>,
+    },
     Error(Problem),
     Reconnect {
         reconnect_after_ms: u64,
@@ -156,12 +204,19 @@ pub(super) struct Problem {
     pub(super) message: String,
     pub(super) id: Option<String>,
     pub(super) field: Option<String>,
+    pub(super) until: Option<Timestamp>,
 }
 
 impl Problem {
+    /// What the server would say, too.
+    pub(super) fn not_joined() -> Self {
+        let (code, message) = ("conflict".to_owned(), "the room is not joined".to_owned());
+        Self { code, message, id: None, field: None, until: None }
+    }
+
     /// Whether the same command may be taken in a moment.
     pub(super) fn is_temporary(&self) -> bool {
-        matches!(self.code.as_str(), "unavailable" | "internal")
+        matches!(self.code.as_str(), "unavailable" | "internal" | "throttled")
     }
 }
 
@@ -179,8 +234,12 @@ mod tests {
         );
         let subscribe = Outgoing::Subscribe { id: "1".into(), channel: "feed".into(), position: None };
         assert_eq!(subscribe.frame(None).text, r#"{"type":"subscribe","id":"1","channel":"feed"}"#);
-        let hello = Outgoing::Hello { protocol: 1, player_id: PlayerId(7), username: "ada" };
+        let who = Introduction::Named { player_id: PlayerId(7), username: "ada" };
+        let hello = Outgoing::Hello { protocol: 1, who };
         assert_eq!(hello.frame(None).text, r#"{"type":"hello","protocol":1,"player_id":7,"username":"ada"}"#);
+        let hello = Outgoing::Hello { protocol: 1, who: Introduction::Token { token: "t" } }.frame(None);
+        assert_eq!(hello.text, r#"{"type":"hello","protocol":1,"token":"t"}"#);
+        assert_eq!(format!("{hello:?}"), r#"Frame("hello")"#);
         assert_eq!(Outgoing::Ping.frame(None).text, r#"{"type":"ping"}"#);
     }
 

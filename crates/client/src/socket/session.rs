@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use battlearena_proto::PlayerId;
 use tokio::time::Instant;
 
 use super::event::{Channel, Entered, Event, Position, Recovery, Refused};
@@ -34,6 +35,9 @@ pub(super) enum Request {
     Say { room: String, client_id: String, text: String },
     History { room: String, limit: u32, before: Option<i64> },
     Presence { room: String },
+    Block { player_id: PlayerId },
+    Unblock { player_id: PlayerId },
+    Blocks,
 }
 
 /// Where a command stands.
@@ -175,7 +179,7 @@ impl Session {
             break;
         }
         for id in homeless {
-            self.refuse(id, "conflict", "the room is not joined", None);
+            self.refuse(id, Problem::not_joined());
         }
         found
     }
@@ -212,6 +216,9 @@ impl Session {
                 self.answered(id, Event::History(history));
             }
             Incoming::Presence { id, presence } => self.answered(id, Event::Presence(presence)),
+            Incoming::Blocked { id, player_id } => self.answered(id, Event::Blocked(player_id)),
+            Incoming::Unblocked { id, player_id } => self.answered(id, Event::Unblocked(player_id)),
+            Incoming::Blocks { id, player_ids } => self.answered(id, Event::Blocks(player_ids)),
             Incoming::PresenceChanged(changed) => {
                 if self.channels.get(&Channel::room(&changed.room)).is_some_and(|here| here.live) {
                     self.events.push_back(Event::PresenceChanged(changed));
@@ -270,7 +277,7 @@ impl Session {
             if temporary {
                 pending.stage = again;
             } else {
-                self.refuse(id, &problem.code, &problem.message, problem.field);
+                self.refuse(id, problem);
             }
             return;
         }
@@ -282,19 +289,23 @@ impl Session {
         }
         let channel = channel.clone();
         self.channels.remove(&channel);
-        let Problem { code, message, field, .. } = problem;
-        self.events.push_back(Event::Refused(Refused { channel, client_id: None, code, message, field }));
+        self.refused(Some(channel), None, problem);
     }
 
-    fn refuse(&mut self, id: u64, code: &str, message: &str, field: Option<String>) {
+    fn refuse(&mut self, id: u64, problem: Problem) {
         let Some(Pending { request, .. }) = self.pending.remove(&id) else { return };
         let (room, client_id) = match request {
-            Request::Say { room, client_id, .. } => (room, Some(client_id)),
-            Request::History { room, .. } | Request::Presence { room } => (room, None),
+            Request::Say { room, client_id, .. } => (Some(room), Some(client_id)),
+            Request::History { room, .. } | Request::Presence { room } => (Some(room), None),
+            Request::Block { .. } | Request::Unblock { .. } | Request::Blocks => (None, None),
         };
-        let (code, message) = (code.to_owned(), message.to_owned());
-        let channel = Channel::Room(room);
-        self.events.push_back(Event::Refused(Refused { channel, client_id, code, message, field }));
+        self.refused(room.map(Channel::Room), client_id, problem);
+    }
+
+    fn refused(&mut self, channel: Option<Channel>, client_id: Option<String>, problem: Problem) {
+        let Problem { code, message, id: _, field, until } = problem;
+        let refused = Refused { channel, client_id, code, message, field, until };
+        self.events.push_back(Event::Refused(refused));
     }
 
     fn new_id(&mut self) -> u64 {
@@ -330,5 +341,8 @@ fn request_command(request: &Request, id: u64) -> Outgoing<'_> {
             Outgoing::History { id, room, limit: *limit, before: *before }
         }
         Request::Presence { room } => Outgoing::Presence { id, room },
+        Request::Block { player_id } => Outgoing::Block { id, player_id: *player_id },
+        Request::Unblock { player_id } => Outgoing::Unblock { id, player_id: *player_id },
+        Request::Blocks => Outgoing::Blocks { id },
     }
 }

@@ -3,9 +3,11 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use battlearena_proto::ErrorKind;
 use futures::{Sink as _, SinkExt as _, Stream as _};
 use http::Uri;
 use tokio::net::TcpStream;
@@ -13,8 +15,10 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 
-use super::SocketSettings;
-use super::frames::{Frame, Incoming, Outgoing, PROTOCOL, Problem, Welcome};
+use super::frames::{Frame, Incoming, Introduction, Outgoing, PROTOCOL, Problem, Welcome};
+use super::{SocketSettings, Who};
+use crate::credentials::Token;
+use crate::error::Error as PlatformError;
 use crate::hooks::{Hooks, Sent};
 
 /// Small, because a load generator has thousands of connections.
@@ -40,17 +44,42 @@ pub(super) struct Wire {
 pub(super) enum NotOpen {
     /// Another attempt may succeed.
     NotNow,
+    /// The server does not know this client; with a newer token it may.
+    Unproven(String),
     /// The server does not want this client, and will not.
     Rejected(String),
 }
 
 impl Wire {
-    /// Connects, says hello and waits for the welcome.
-    pub(super) async fn open(settings: &SocketSettings) -> Result<(Self, Welcome), NotOpen> {
-        let SocketSettings { url, player_id, username, connect_timeout: _, hooks } = settings;
+    /// Connects, says hello and waits for the welcome. A token that is not taken is renewed once.
+    pub(super) async fn open(
+        settings: &SocketSettings,
+    ) -> Result<(Self, Welcome, Option<Arc<Token>>), NotOpen> {
+        let (url, hooks) = (&settings.url, &settings.hooks);
+        match &settings.who {
+            Who::Named { player_id, username } => {
+                let who = Introduction::Named { player_id: *player_id, username };
+                let (wire, welcome) = Self::introduce(url, hooks, who).await?;
+                Ok((wire, welcome, None))
+            }
+            Who::Session(session) => {
+                let mut token = session.token().await.map_err(no_token)?;
+                let who = Introduction::Token { token: token.text() };
+                let mut opened = Self::introduce(url, hooks, who).await;
+                if let Err(NotOpen::Unproven(_)) = opened {
+                    token = session.after(&token).await.map_err(no_token)?;
+                    opened = Self::introduce(url, hooks, Introduction::Token { token: token.text() }).await;
+                }
+                let (wire, welcome) = opened?;
+                Ok((wire, welcome, Some(token)))
+            }
+        }
+    }
+
+    async fn introduce(url: &str, hooks: &Hooks, who: Introduction<'_>) -> Result<(Self, Welcome), NotOpen> {
         let mut wire =
             Self { stream: shake_hands(url, hooks).await?, unflushed: false, hooks: hooks.clone() };
-        let hello = Outgoing::Hello { protocol: PROTOCOL, player_id: *player_id, username };
+        let hello = Outgoing::Hello { protocol: PROTOCOL, who };
         wire.send(hello.frame(None)).map_err(|_broken| NotOpen::NotNow)?;
         let welcome = wire.welcome().await?;
         Ok((wire, welcome))
@@ -64,7 +93,9 @@ impl Wire {
                 Ok(Incoming::Welcome(welcome)) => return Ok(welcome),
                 Ok(Incoming::Error(problem)) if !problem.is_temporary() => {
                     let Problem { code, message, .. } = problem;
-                    return Err(NotOpen::Rejected(format!("{code}: {message}")));
+                    let reason = format!("{code}: {message}");
+                    let unproven = code == ErrorKind::Unauthenticated.as_str();
+                    return Err(if unproven { NotOpen::Unproven(reason) } else { NotOpen::Rejected(reason) });
                 }
                 Ok(Incoming::Error(_) | Incoming::Reconnect { .. }) => return Err(NotOpen::NotNow),
                 Ok(_) => {}
@@ -126,6 +157,14 @@ async fn shake_hands(url: &str, hooks: &Hooks) -> Result<Stream, NotOpen> {
             }
             Err(not_open(&error))
         }
+    }
+}
+
+/// A session that has ended is no reason to try again; everything else is.
+fn no_token(error: PlatformError) -> NotOpen {
+    match error {
+        PlatformError::Refused(refusal) => NotOpen::Rejected(refusal.to_string()),
+        PlatformError::Unanswered { .. } | PlatformError::Unreadable { .. } => NotOpen::NotNow,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use battlearena_client::Error;
 use battlearena_client::calls::{
-    self, Cents, CompletedMatch, NewPlayer, Page, ParticipantStats, Purchase, SystemEvent,
+    self, Cents, CompletedMatch, LogIn, NewPlayer, Page, ParticipantStats, Purchase, SystemEvent,
 };
 use battlearena_proto::{ErrorKind, MatchId, MatchStatus, MatchType, PlayerId, Severity, TransactionStatus};
 use serde_json::json;
@@ -21,7 +21,7 @@ async fn players_come_and_buy() {
     let platform = Platform::start().await;
     let gateway = &platform.gateway;
     let ann = register(&platform, "ann").await;
-    assert_eq!(gateway.send(calls::log_in(ann)).await.unwrap().username, "ann");
+    assert_eq!(gateway.send(calls::log_in(LogIn::Number(ann))).await.unwrap().username, "ann");
     let item = Purchase { player_id: ann, item_type: "skin", item_name: "Ice Crown", amount: Cents(2499) };
     let bought = gateway.send(calls::purchase(&item)).await.unwrap();
     assert_eq!((bought.amount, bought.status), (Cents(2499), TransactionStatus::Completed));
@@ -100,9 +100,9 @@ async fn refusals_say_what_is_wrong() {
         assert!(refusal.request_id.is_some());
         (refusal.kind, refusal.field)
     };
-    let error = gateway.send(calls::log_in(PlayerId(99))).await.unwrap_err();
+    let error = gateway.send(calls::log_in(LogIn::Number(PlayerId(99)))).await.unwrap_err();
     assert_eq!(refused(error), (ErrorKind::NotFound, Some("player_id".to_owned())));
-    let error = gateway.send(calls::log_in(ann).with_body("{")).await.unwrap_err();
+    let error = gateway.send(calls::log_in(LogIn::Number(ann)).with_body("{")).await.unwrap_err();
     assert_eq!(refused(error), (ErrorKind::Malformed, None));
     let error = gateway.send(calls::start_match(MatchType::Team, &[ann, ann], "asia")).await.unwrap_err();
     assert_eq!(refused(error), (ErrorKind::Invalid, Some("player_ids".to_owned())));

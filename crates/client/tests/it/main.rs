@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod credentials;
 mod game_server;
 mod gateway;
 mod hooks;
@@ -11,6 +12,7 @@ mod platform;
 #[path = "../../examples/play_match.rs"]
 mod play_match;
 mod proxy;
+mod required;
 mod retries;
 mod socket;
 
@@ -18,5 +20,8 @@ mod socket;
 #[tokio::test(flavor = "multi_thread")]
 async fn the_example_works() {
     let platform = platform::Platform::start().await;
+    play_match::play(&platform.addresses).await.unwrap();
+    let (mut platform, key) = platform::Platform::required().await;
+    platform.addresses.key = Some(key);
     play_match::play(&platform.addresses).await.unwrap();
 }

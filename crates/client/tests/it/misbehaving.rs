@@ -32,6 +32,7 @@ pub(crate) struct Sent {
     pub(crate) path: String,
     pub(crate) key: Option<String>,
     pub(crate) traceparent: Option<String>,
+    pub(crate) authorization: Option<String>,
     pub(crate) body: Bytes,
 }
 
@@ -100,7 +101,8 @@ async fn handle(
     let body = body.collect().await.map_err(|_| Dropped)?.to_bytes();
     let header = |name| head.headers.get(name).map(|value| value.to_str().unwrap().to_owned());
     let (key, traceparent) = (header("idempotency-key"), header("traceparent"));
-    log.lock().unwrap().push(Sent { path: head.uri.path().to_owned(), key, traceparent, body });
+    let (path, authorization) = (head.uri.path().to_owned(), header("authorization"));
+    log.lock().unwrap().push(Sent { path, key, traceparent, authorization, body });
     let deed = script.lock().unwrap().pop_front().unwrap_or(Deed::Hang);
     match deed {
         Deed::Drop => Err(Dropped),

@@ -48,7 +48,7 @@ async fn what_is_sent_once_is_sent_once() {
 #[tokio::test]
 async fn patience_ends_and_says_what_may_have_happened() {
     let server = Misbehaving::start(&[]).await;
-    let delivery = server.client().deliver(calls::log_in(PlayerId(1))).await;
+    let delivery = server.client().deliver(calls::log_in(calls::LogIn::Number(PlayerId(1)))).await;
     let error = delivery.result.unwrap_err();
     assert!(matches!(error, Error::Unanswered { fault: Fault::TimedOut, .. }), "{error}");
     assert!(error.may_have_been_applied());

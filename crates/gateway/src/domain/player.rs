@@ -30,11 +30,42 @@ impl NewPlayer {
     }
 }
 
+/// What a player changes about itself. Absent fields stay as they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ProfileChange {
+    pub(crate) email: Option<String>,
+    /// Free text.
+    pub(crate) region: Option<String>,
+}
+
+impl ProfileChange {
+    /// Holds a change against the rules.
+    ///
+    /// # Errors
+    /// Invalid, naming the field.
+    pub(crate) fn checked(self) -> Result<Self, Failure> {
+        if let Some(email) = &self.email {
+            check_email(email)?;
+        }
+        if let Some(region) = &self.region {
+            text::line("region", region, 0..=20)?;
+        }
+        Ok(self)
+    }
+}
+
+/// The names of deleted accounts begin with this, and the account's number follows.
+const DELETED: &str = "deleted-";
+
 /// Any script is welcome. Space at the ends would let two names look the same.
 fn check_username(username: &str) -> Result<(), Failure> {
     text::line("username", username, 1..=50)?;
     if username.trim().len() != username.len() {
         return Err(Failure::invalid("username", "username must not be blank, nor begin or end with space"));
+    }
+    let number = username.strip_prefix(DELETED).unwrap_or_default();
+    if !number.is_empty() && number.bytes().all(|letter| letter.is_ascii_digit()) {
+        return Err(Failure::invalid("username", "username must not be that of a deleted account"));
     }
     Ok(())
 }
@@ -72,7 +103,8 @@ mod tests {
     #[test]
     fn bad_accounts_name_the_field() {
         let long = "x".repeat(51);
-        let usernames = ["", " ", "\u{3000}", " a", "a ", "a\u{a0}", "a\tb", "a\0b", "a\u{7f}", &long];
+        let usernames =
+            ["", " ", "\u{3000}", " a", "a ", "a\u{a0}", "a\tb", "a\0b", "a\u{7f}", "deleted-7", &long];
         for username in usernames {
             assert_eq!(player(username, "a@b", 1, "").unwrap_err().field(), Some("username"), "{username:?}");
         }

@@ -1,6 +1,7 @@
 //! Routes that show what was said in rooms.
 
 use actix_web::web::{Data, Json, Path};
+use battlearena_identity::Caller;
 use battlearena_proto::realtime::Message;
 use battlearena_proto::timestamp_from_wire;
 use battlearena_telemetry::http::HttpFailure;
@@ -8,7 +9,6 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::caller::Caller;
 use super::document::{Invalid, PeerErrors};
 use super::parameters::PageQuery;
 use crate::service::chat::Chat;

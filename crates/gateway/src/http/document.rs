@@ -6,10 +6,14 @@ use battlearena_proto::{MatchType, Severity, Tier};
 use serde::Serialize;
 use utoipa::openapi::response::Response;
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{Ref, RefOr};
-use utoipa::{IntoResponses, OpenApi, ToResponse, ToSchema};
+use utoipa::{IntoResponses, Modify, OpenApi, ToResponse, ToSchema};
 
-use super::{chat, match_views, matches, pages, players, statistics, system_events, transactions};
+use super::{
+    account, chat, log_in, match_views, matches, moderation, pages, players, statistics, system_events,
+    tokens, transactions,
+};
 
 /// The API.
 #[derive(OpenApi)]
@@ -18,8 +22,11 @@ use super::{chat, match_views, matches, pages, players, statistics, system_event
         title = "BattleArena",
         description = "Accounts, matches, store and statistics. Money is in US dollars with two decimals, times are \
                        RFC 3339 in UTC, ids are integers from 1. Every answer carries `x-request-id`. Errors have one \
-                       shape. Unknown fields are ignored.",
+                       shape. Unknown fields are ignored. Unless the platform runs in open mode, callers show an access token, or \
+                       at this service an API key, as `authorization: Bearer …`.",
     ),
+    modifiers(&Bearer),
+    security((), ("bearer" = [])),
     paths(
         pages::welcome,
         pages::openapi,
@@ -35,8 +42,23 @@ use super::{chat, match_views, matches, pages, players, statistics, system_event
         statistics::leaderboard,
         statistics::rank,
         players::register,
-        players::log_in,
+        log_in::log_in,
+        tokens::refresh,
+        tokens::log_out,
         players::get,
+        account::change_profile,
+        account::delete,
+        account::export,
+        account::change_password,
+        account::link_device,
+        account::unlink_device,
+        moderation::ban,
+        moderation::unban,
+        moderation::mute,
+        moderation::unmute,
+        moderation::list,
+        tokens::exchange,
+        tokens::jwks,
         matches::start,
         matches::complete,
         matches::crash,
@@ -53,12 +75,14 @@ use super::{chat, match_views, matches, pages, players, statistics, system_event
         schemas(ErrorBody),
         responses(
             Malformed,
+            Unauthenticated,
             Forbidden,
             NotFound,
             Conflict,
             PayloadTooLarge,
             UnsupportedMediaType,
             Invalid,
+            Throttled,
             Internal,
             Unavailable,
             DeadlineExceeded
@@ -66,6 +90,16 @@ use super::{chat, match_views, matches, pages, players, statistics, system_event
     )
 )]
 pub(super) struct Document;
+
+/// How callers show who they are.
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+    }
+}
 
 macro_rules! words {
     ($($name:ident: $vocabulary:ident, $description:literal;)+) => {
@@ -103,8 +137,8 @@ pub(super) struct ErrorBody {
 /// What went wrong.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ErrorDetail {
-    /// From a closed list: malformed, forbidden, not_found, method_not_allowed, conflict, payload_too_large,
-    /// unsupported_media_type, invalid, internal, unavailable, deadline_exceeded.
+    /// From a closed list: malformed, unauthenticated, forbidden, not_found, method_not_allowed, conflict,
+    /// payload_too_large, unsupported_media_type, invalid, throttled, internal, unavailable, deadline_exceeded.
     #[schema(example = "invalid")]
     code: String,
     /// For people.
@@ -136,7 +170,9 @@ macro_rules! errors {
 
 errors! {
     Malformed = "malformed", "the body is not JSON: line 1, column 2", "The request cannot be read.";
-    Forbidden = "forbidden", "the account is not active", "Not allowed.";
+    Unauthenticated = "unauthenticated", "a valid access token is needed",
+        "Nobody knows who calls: no credential, or one that is not good (any more).";
+    Forbidden = "forbidden", "this belongs to another player", "Not allowed.";
     NotFound = "not_found", "player 7 does not exist", "There is no such thing.";
     Conflict = "conflict", "the username is taken", "The state of things does not allow it.";
     PayloadTooLarge = "payload_too_large", "the body must have at most 65536 bytes", "The body is too large.";
@@ -144,12 +180,16 @@ errors! {
         "The content type is not JSON.";
     Invalid = "invalid", "amount must have at most two decimals",
         "A field is missing, of the wrong type or out of range; the error names it.";
+    Throttled = "throttled", "too many requests, slow down", "Too many requests; `Retry-After` says when to come back.";
     Internal = "internal", "internal error", "Our fault.";
     Unavailable = "unavailable", "the database is not available, try again",
         "Something that the request needs is down.";
     DeadlineExceeded = "deadline_exceeded", "the time allowed for the request ran out",
         "The time ran out; the change may have happened. Try again with the same idempotency key.";
 }
+
+/// What any request can fail with before its handler is asked.
+pub(super) struct DoorErrors;
 
 /// What any request that asks another service or the database can fail with.
 pub(super) struct PeerErrors;
@@ -166,13 +206,21 @@ fn named<R: for<'r> ToResponse<'r>>(status: &str) -> (String, RefOr<Response>) {
     (status.to_owned(), Ref::from_response_name(R::response().0).into())
 }
 
-impl IntoResponses for PeerErrors {
+impl IntoResponses for DoorErrors {
     fn responses() -> Responses {
         Responses::from([
-            named::<Internal>("500"),
+            named::<Unauthenticated>("401"),
+            named::<Forbidden>("403"),
+            named::<Throttled>("429"),
             named::<Unavailable>("503"),
-            named::<DeadlineExceeded>("504"),
         ])
+    }
+}
+
+impl IntoResponses for PeerErrors {
+    fn responses() -> Responses {
+        let own = [named::<Internal>("500"), named::<DeadlineExceeded>("504")];
+        DoorErrors::responses().into_iter().chain(own).collect()
     }
 }
 

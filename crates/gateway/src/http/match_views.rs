@@ -1,14 +1,14 @@
 //! Routes that show matches.
 
 use actix_web::web::{Data, Json};
+use battlearena_identity::Caller;
 use battlearena_proto::matches::{Match, Participant};
-use battlearena_proto::timestamp_from_wire;
+use battlearena_proto::{ErrorKind, Failure, timestamp_from_wire};
 use battlearena_telemetry::http::HttpFailure;
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::caller::Caller;
 use super::document::ReadErrors;
 use super::parameters::{MatchPath, PageQuery, PlayerPath};
 use crate::service::matches::Matches;
@@ -111,17 +111,25 @@ impl From<Participant> for ParticipantEntry {
 }
 
 /// A match with its participants.
+///
+/// A player sees those in which it took part.
 #[utoipa::path(
     get, path = "/api/matches/{match_id}", tag = "matches",
     params(("match_id" = i64, Path, description = "Which match.")),
     responses((status = 200, description = "The match.", body = MatchResponse), ReadErrors)
 )]
 pub(super) async fn get(
-    _: Caller,
+    caller: Caller,
     matches: Data<Matches>,
     id: MatchPath,
 ) -> Result<Json<MatchResponse>, HttpFailure> {
-    Ok(Json(matches.get(id.0).await?.into()))
+    let found = matches.get(id.0).await?;
+    if let Caller::Player(player) = &caller
+        && !found.participants.iter().any(|participant| participant.player_id == player.id.get())
+    {
+        return Err(Failure::new(ErrorKind::Forbidden, "the player did not take part in this match").into());
+    }
+    Ok(Json(found.into()))
 }
 
 /// A page of a player's matches.
@@ -142,11 +150,12 @@ pub(super) struct MatchesResponse {
     responses((status = 200, description = "A page of matches.", body = MatchesResponse), ReadErrors)
 )]
 pub(super) async fn of_player(
-    _: Caller,
+    caller: Caller,
     matches: Data<Matches>,
     player: PlayerPath,
     page: PageQuery,
 ) -> Result<Json<MatchesResponse>, HttpFailure> {
+    caller.own(player.0)?;
     let matches = matches.of_player(player.0, page.0).await?;
     Ok(Json(MatchesResponse { matches: matches.into_iter().map(Into::into).collect() }))
 }

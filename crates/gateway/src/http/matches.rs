@@ -2,14 +2,15 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Json};
+use battlearena_identity::Caller;
 use battlearena_proto::matches::{Match, ParticipantStats};
 use battlearena_proto::{MatchId, MatchType, PlayerId};
+use battlearena_runtime::finish;
 use battlearena_telemetry::http::HttpFailure;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::body::{Body, Object};
-use super::caller::Caller;
 use super::document::{BodyErrors, ReadErrors};
 use super::parameters::{Key, MatchPath};
 use crate::service::matches::{Matches, NewMatch, Outcome};
@@ -70,7 +71,7 @@ pub(super) async fn start(
     let StartRequest { match_type, player_ids, server_region } = body.0;
     let new = NewMatch { match_type, player_ids, server_region };
     let Match { match_id, match_type, status, server_region, participants, .. } =
-        matches.start(new, key.0.as_ref()).await?;
+        finish(async move { matches.start(new, key.0.as_ref()).await }).await?;
     Ok(Json(StartResponse { match_id, match_type, status, player_count: participants.len(), server_region }))
 }
 
@@ -157,7 +158,7 @@ pub(super) async fn complete(
         participant_stats: participant_stats.into_iter().map(|Object(entry)| entry.into()).collect(),
     };
     let Match { match_id, status, winner_id, duration_seconds, .. } =
-        matches.complete(outcome, key.0.as_ref()).await?;
+        finish(async move { matches.complete(outcome, key.0.as_ref()).await }).await?;
     let message = "Match completed successfully";
     Ok(Json(CompleteResponse { match_id, status, winner_id, duration_seconds, message }))
 }
@@ -203,7 +204,7 @@ pub(super) async fn crash(
 ) -> Result<Json<CrashResponse>, HttpFailure> {
     let CrashRequest { match_id, error_message } = body.0;
     let Match { match_id, status, .. } =
-        matches.crash(MatchId(match_id), error_message, key.0.as_ref()).await?;
+        finish(async move { matches.crash(MatchId(match_id), error_message, key.0.as_ref()).await }).await?;
     Ok(Json(CrashResponse { match_id, status, message: "Match crash recorded" }))
 }
 
@@ -225,6 +226,6 @@ pub(super) async fn heartbeat(
     _: Key,
     id: MatchPath,
 ) -> Result<HttpResponse, HttpFailure> {
-    matches.heartbeat(id.0).await?;
+    finish(async move { matches.heartbeat(id.0).await }).await?;
     Ok(HttpResponse::NoContent().finish())
 }

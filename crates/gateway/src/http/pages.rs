@@ -4,16 +4,17 @@
 use std::sync::{Arc, LazyLock};
 
 use actix_web::HttpResponse;
-use actix_web::http::header::CONTENT_TYPE;
+use actix_web::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use actix_web::web::{Json, Path};
+use battlearena_identity::Caller;
 use battlearena_proto::Failure;
 use battlearena_telemetry::http::HttpFailure;
 use serde::Serialize;
 use utoipa::{OpenApi as _, ToSchema};
 use utoipa_swagger_ui::Config;
 
-use super::caller::Caller;
-use super::document::Document;
+use super::document::{Document, DoorErrors};
+use super::headers::POLICY_OF_THE_PAGE;
 
 /// What this is.
 #[derive(Debug, Serialize, ToSchema)]
@@ -30,7 +31,7 @@ pub(super) struct Welcome {
 }
 
 /// What this is, and where to read on.
-#[utoipa::path(get, path = "/", tag = "system", responses((status = 200, description = "Welcome.", body = Welcome)))]
+#[utoipa::path(get, path = "/", tag = "system", responses((status = 200, description = "Welcome.", body = Welcome), DoorErrors))]
 pub(super) async fn welcome(_: Caller) -> Json<Welcome> {
     Json(Welcome { message: "BattleArena API", version: env!("CARGO_PKG_VERSION"), docs: "/docs" })
 }
@@ -42,7 +43,7 @@ static DOCUMENT: LazyLock<Result<String, serde_json::Error>> =
 /// This document.
 #[utoipa::path(
     get, path = "/openapi.json", tag = "system",
-    responses((status = 200, description = "OpenAPI 3.1.", content_type = "application/json"))
+    responses((status = 200, description = "OpenAPI 3.1.", content_type = "application/json"), DoorErrors)
 )]
 pub(super) async fn openapi(_: Caller) -> Result<HttpResponse, HttpFailure> {
     match &*DOCUMENT {
@@ -56,7 +57,7 @@ pub(super) async fn openapi(_: Caller) -> Result<HttpResponse, HttpFailure> {
 /// The page that shows this document.
 #[utoipa::path(
     get, path = "/docs", tag = "system",
-    responses((status = 200, description = "A page for browsers.", content_type = "text/html"))
+    responses((status = 200, description = "A page for browsers.", content_type = "text/html"), DoorErrors)
 )]
 pub(super) async fn docs(_: Caller) -> Result<HttpResponse, HttpFailure> {
     file("index.html")
@@ -66,7 +67,7 @@ pub(super) async fn docs(_: Caller) -> Result<HttpResponse, HttpFailure> {
 #[utoipa::path(
     get, path = "/docs/{file}", tag = "system",
     params(("file" = String, Path, description = "Name of a part of the page.")),
-    responses((status = 200, description = "A part of the page."), (status = 404, response = super::document::NotFound))
+    responses((status = 200, description = "A part of the page."), (status = 404, response = super::document::NotFound), DoorErrors)
 )]
 pub(super) async fn docs_file(_: Caller, name: Path<String>) -> Result<HttpResponse, HttpFailure> {
     file(&name)
@@ -87,5 +88,8 @@ fn file(name: &str) -> Result<HttpResponse, HttpFailure> {
         // The page names its parts relative to its own folder, and is served without the closing slash.
         bytes = page.replacen("<head>", "<head>\n    <base href=\"/docs/\" />", 1).into_bytes();
     }
-    Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, file.content_type)).body(bytes))
+    Ok(HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, file.content_type))
+        .insert_header((CONTENT_SECURITY_POLICY, POLICY_OF_THE_PAGE))
+        .body(bytes))
 }

@@ -5,10 +5,12 @@ use std::collections::HashMap;
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest, web};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
+use battlearena_identity::Caller;
 use battlearena_proto::{Failure, MatchId, PlayerId};
 use battlearena_storage::idempotency::IdempotencyKey;
 use battlearena_telemetry::http::HttpFailure;
+use sha2::{Digest as _, Sha256};
 
 use crate::domain::page::Page;
 
@@ -62,7 +64,21 @@ fn page(query: &str) -> Result<Page, Failure> {
 fn key(request: &HttpRequest) -> Result<Option<IdempotencyKey>, Failure> {
     let Some(header) = request.headers().get(IDEMPOTENCY_KEY) else { return Ok(None) };
     // What is not visible ASCII is not text to the HTTP library; the key's own rule then refuses the same.
-    IdempotencyKey::parse(header.to_str().unwrap_or("\u{fffd}"))
+    let key = IdempotencyKey::parse(header.to_str().unwrap_or("\u{fffd}"))?;
+    match (key, request.extensions().get::<Caller>()) {
+        (Some(key), Some(Caller::GameServer(holder) | Caller::Operator(holder))) => {
+            of_holder(&key, &holder.id)
+        }
+        (key, _) => Ok(key),
+    }
+}
+
+/// Two game servers may choose the same key and mean different things. Players' keys are kept apart where they are
+/// stored. The hash keeps it short enough.
+fn of_holder(key: &IdempotencyKey, holder: &str) -> Result<Option<IdempotencyKey>, Failure> {
+    let digest = Sha256::digest(key.as_str());
+    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    IdempotencyKey::parse(&format!("{holder}/{hex}"))
 }
 
 fn integer(name: &str, text: &str) -> Result<i64, Failure> {
@@ -72,6 +88,18 @@ fn integer(name: &str, text: &str) -> Result<i64, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn holders_of_api_keys_do_not_share_idempotency_keys() {
+        let of = |key: &str, holder: &str| {
+            let key = IdempotencyKey::parse(key).unwrap().unwrap();
+            of_holder(&key, holder).unwrap().unwrap().as_str().to_owned()
+        };
+        assert_eq!(of("match-1", "one"), of("match-1", "one"));
+        assert_ne!(of("match-1", "one"), of("match-1", "two"));
+        assert_ne!(of("match-1", "one"), of("match-2", "one"));
+        assert!(of(&"x".repeat(255), "k7m2p9qxr4t6wz3b").len() <= 255);
+    }
 
     #[test]
     fn pages_are_read_from_the_query() {

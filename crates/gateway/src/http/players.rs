@@ -1,19 +1,24 @@
-//! Routes of players: registration, log-in, profile.
+//! Routes of players: registration and profile.
 
 use actix_web::web::{Data, Json};
-use battlearena_proto::{PlayerId, Tier};
+use battlearena_identity::credential::DeviceSecret;
+use battlearena_identity::password::Password;
+use battlearena_identity::{Caller, Secret};
+use battlearena_proto::Tier;
+use battlearena_runtime::finish;
 use battlearena_telemetry::http::HttpFailure;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::body::Body;
-use super::caller::Caller;
+use super::client::Origin;
 use super::document::{BodyErrors, ReadErrors};
 use super::parameters::{Key, PlayerPath};
+use super::tokens::Shown;
 use crate::domain::player::NewPlayer;
-use crate::service::players::Players;
-use crate::store::players::{LoggedIn, Player};
+use crate::service::accounts::{Accounts, Registration};
+use crate::store::players::Player;
 
 /// A new account.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -36,6 +41,14 @@ pub(super) struct RegisterRequest {
     #[serde(default)]
     #[schema(example = "eu-west")]
     region: Option<String>,
+    /// 8 to 128 characters of any kind.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "correct horse battery")]
+    password: Option<Secret>,
+    /// The secret of a device: 32 to 256 random bytes of text, made and kept by the device.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "0f8d5a1c7b3e49f2a6c4d8e0b1f37a95c2e6d4f8")]
+    device_id: Option<Secret>,
 }
 
 fn first_level() -> i32 {
@@ -58,11 +71,28 @@ pub(super) struct RegisterResponse {
     /// For people.
     #[schema(example = "Player registered successfully")]
     message: &'static str,
+    /// For `authorization: Bearer …`, when a credential was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "eyJhbGciOiJFZERTQSIsInR5cCI6ImF0K2p3dCJ9.e30.c2lnbmF0dXJl")]
+    access_token: Option<String>,
+    /// For the next refresh.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "rt_Tq1jW6cVfT0cKf3m2p4p3c9V1aYw8nD5x7u2b6z0Qe4")]
+    refresh_token: Option<String>,
+    /// `Bearer`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "Bearer")]
+    token_type: Option<&'static str>,
+    /// Seconds until the access token is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 300)]
+    expires_in: Option<u64>,
 }
 
 /// Create an account.
 ///
-/// With an `Idempotency-Key`, a retry within 24 hours gets the first answer.
+/// With a password or a device, the answer has tokens: the player is in. Without either (open mode) the number alone is
+/// enough to log in. With an `Idempotency-Key`, a retry within 24 hours gets the first answer, with tokens of its own.
 #[utoipa::path(
     post, path = "/api/players/register", tag = "players", request_body = RegisterRequest,
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters.")),
@@ -70,65 +100,30 @@ pub(super) struct RegisterResponse {
 )]
 pub(super) async fn register(
     _: Caller,
-    players: Data<Players>,
+    accounts: Data<Accounts>,
     key: Key,
+    client: Origin,
     body: Body<RegisterRequest>,
 ) -> Result<Json<RegisterResponse>, HttpFailure> {
-    let RegisterRequest { username, email, level, tier, region } = body.0;
+    let RegisterRequest { username, email, level, tier, region, password, device_id } = body.0;
     let new = NewPlayer { username, email, level, tier, region: region.unwrap_or_default() }.checked()?;
-    let PlayerId(player_id) = players.register(&new, key.0.as_ref()).await?;
+    let about = [new.username.as_str(), new.email.as_str()];
+    let password = password.map(|secret| Password::chosen(secret, &about)).transpose()?;
+    let device = device_id.map(DeviceSecret::parse).transpose()?;
+    let username = new.username.clone();
+    let registration = Registration { new, password, device };
+    let work = async move { accounts.register(registration, key.0.as_ref(), &client.0).await };
+    let registered = finish(work).await?;
+    let Shown { access_token, refresh_token, token_type, expires_in } = Shown::of(registered.tokens);
     Ok(Json(RegisterResponse {
-        player_id,
-        username: new.username,
+        player_id: registered.id.get(),
+        username,
         message: "Player registered successfully",
+        access_token,
+        refresh_token,
+        token_type,
+        expires_in,
     }))
-}
-
-/// Who logs in.
-#[derive(Debug, Deserialize, ToSchema)]
-pub(super) struct LoginRequest {
-    /// Number of the account.
-    #[schema(example = 1)]
-    player_id: i64,
-}
-
-/// The player who is in.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct LoginResponse {
-    /// Number of the account.
-    #[schema(example = 1)]
-    player_id: i64,
-    /// Name of the player.
-    #[schema(example = "DragonSlayer")]
-    username: String,
-    /// 1 to 1000.
-    #[schema(example = 1)]
-    level: i32,
-    /// Now (UTC).
-    #[schema(value_type = String, format = DateTime, example = "2030-01-01T12:00:00.5Z")]
-    last_login: Timestamp,
-}
-
-/// Log in (open mode: by number alone).
-///
-/// Takes no idempotency key: each accepted log-in counts.
-#[utoipa::path(
-    post, path = "/api/players/login", tag = "players", request_body = LoginRequest,
-    responses(
-        (status = 200, description = "The player is in.", body = LoginResponse),
-        (status = 403, response = super::document::Forbidden),
-        (status = 404, response = super::document::NotFound),
-        BodyErrors
-    )
-)]
-pub(super) async fn log_in(
-    _: Caller,
-    players: Data<Players>,
-    body: Result<Body<LoginRequest>, HttpFailure>,
-) -> Result<Json<LoginResponse>, HttpFailure> {
-    let Body(LoginRequest { player_id }) = body.inspect_err(|_| players.malformed_log_in())?;
-    let LoggedIn { username, level, last_login } = players.log_in(PlayerId(player_id)).await?;
-    Ok(Json(LoginResponse { player_id, username, level, last_login }))
 }
 
 /// A player's profile.
@@ -198,9 +193,10 @@ impl From<Player> for PlayerResponse {
     responses((status = 200, description = "The profile.", body = PlayerResponse), ReadErrors)
 )]
 pub(super) async fn get(
-    _: Caller,
-    players: Data<Players>,
+    caller: Caller,
+    accounts: Data<Accounts>,
     player: PlayerPath,
 ) -> Result<Json<PlayerResponse>, HttpFailure> {
-    Ok(Json(players.profile(player.0).await?.into()))
+    caller.own(player.0)?;
+    Ok(Json(accounts.profile(player.0).await?.into()))
 }

@@ -1,6 +1,7 @@
 //! Routes of statistics and the leaderboard.
 
 use actix_web::web::{Data, Json};
+use battlearena_identity::Caller;
 use battlearena_proto::analytics::{
     GetMatchStatsResponse, GetPlayerStatsResponse, GetRevenueStatsResponse, LeaderboardEntry,
 };
@@ -10,7 +11,6 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::caller::Caller;
 use super::document::{PeerErrors, ReadErrors};
 use super::parameters::{PageQuery, PlayerPath};
 use crate::domain::money::Cents;
@@ -219,10 +219,11 @@ pub(super) struct RankResponse {
     responses((status = 200, description = "The place.", body = RankResponse), ReadErrors)
 )]
 pub(super) async fn rank(
-    _: Caller,
+    caller: Caller,
     statistics: Data<Statistics>,
     player: PlayerPath,
 ) -> Result<Json<RankResponse>, HttpFailure> {
+    caller.own(player.0)?;
     let Rank { rank, points } = statistics.rank(player.0).await?;
     Ok(Json(RankResponse { rank, points }))
 }

@@ -1,14 +1,15 @@
 //! The route of system events.
 
 use actix_web::web::{Data, Json};
+use battlearena_identity::Caller;
 use battlearena_proto::Severity;
+use battlearena_runtime::finish;
 use battlearena_telemetry::http::HttpFailure;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::body::Body;
-use super::caller::Caller;
 use super::document::BodyErrors;
 use super::parameters::Key;
 use crate::domain::system_event::SystemEvent;
@@ -68,7 +69,8 @@ pub(super) async fn record(
     let EventRequest { event_type, severity, message, metadata } = body.0;
     let metadata_json = metadata.map_or_else(|| "{}".to_owned(), |raw| raw.get().to_owned());
     let event = SystemEvent { event_type, severity, message, metadata_json }.checked()?;
-    let event_id = events.record(&event, key.0.as_ref()).await?;
+    let told = event.clone();
+    let event_id = finish(async move { events.record(&told, key.0.as_ref()).await }).await?;
     let SystemEvent { event_type, severity, message, .. } = event;
     Ok(Json(EventResponse { event_id, event_type, severity, message }))
 }

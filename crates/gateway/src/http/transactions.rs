@@ -1,14 +1,15 @@
 //! Routes of the store: purchases and a player's ledger.
 
 use actix_web::web::{Data, Json};
+use battlearena_identity::Caller;
 use battlearena_proto::{PlayerId, TransactionStatus};
+use battlearena_runtime::finish;
 use battlearena_telemetry::http::HttpFailure;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::body::Body;
-use super::caller::Caller;
 use super::document::{BodyErrors, ReadErrors};
 use super::parameters::{Key, PageQuery, PlayerPath};
 use crate::domain::purchase::Purchase;
@@ -54,7 +55,8 @@ pub(super) struct PurchaseResponse {
 
 /// Buy an item.
 ///
-/// The payment is decided by a sandbox, which declines one in a hundred. With an `Idempotency-Key`, a retry gets the
+/// The payment is decided by a sandbox, which declines one in a hundred. What is sold, and for how much, stands in the
+/// catalogue; in open mode any item has any price. With an `Idempotency-Key`, a retry gets the
 /// first decision, for as long as the purchase is kept.
 #[utoipa::path(
     post, path = "/api/transactions/create", tag = "store", request_body = PurchaseRequest,
@@ -62,14 +64,16 @@ pub(super) struct PurchaseResponse {
     responses((status = 200, description = "The purchase was decided.", body = PurchaseResponse), (status = 404, response = super::document::NotFound), (status = 409, response = super::document::Conflict), BodyErrors)
 )]
 pub(super) async fn create(
-    _: Caller,
+    caller: Caller,
     purchases: Data<Purchases>,
     key: Key,
     body: Body<PurchaseRequest>,
 ) -> Result<Json<PurchaseResponse>, HttpFailure> {
     let PurchaseRequest { player_id, item_type, item_name, amount } = body.0;
+    caller.own(PlayerId(player_id))?;
     let purchase = Purchase::new(PlayerId(player_id), item_type, item_name, amount)?;
-    let (id, status) = purchases.buy(&purchase, key.0).await?;
+    let order = purchase.clone();
+    let (id, status) = finish(async move { purchases.buy(&order, key.0).await }).await?;
     Ok(Json(PurchaseResponse {
         transaction_id: id.get(),
         player_id,
@@ -131,11 +135,12 @@ impl From<Transaction> for TransactionEntry {
     responses((status = 200, description = "A page of the ledger.", body = TransactionsResponse), ReadErrors)
 )]
 pub(super) async fn of_player(
-    _: Caller,
+    caller: Caller,
     purchases: Data<Purchases>,
     player: PlayerPath,
     page: PageQuery,
 ) -> Result<Json<TransactionsResponse>, HttpFailure> {
+    caller.own(player.0)?;
     let transactions = purchases.list(player.0, page.0).await?;
     Ok(Json(TransactionsResponse { transactions: transactions.into_iter().map(Into::into).collect() }))
 }

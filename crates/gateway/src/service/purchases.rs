@@ -9,6 +9,7 @@ use tracing::field::Empty;
 use tracing::{Span, instrument};
 
 use super::unknown_player;
+use crate::domain::catalogue;
 use crate::domain::page::Page;
 use crate::domain::payment::DeclinePercent;
 use crate::domain::purchase::Purchase;
@@ -27,13 +28,15 @@ pub(crate) struct Purchases {
     pub(crate) wake: Wake,
     pub(crate) metrics: Metrics,
     pub(crate) decline: DeclinePercent,
+    /// Whether the catalogue says what is sold for how much; otherwise the client does.
+    pub(crate) has_fixed_prices: bool,
 }
 
 impl Purchases {
     /// Decides a purchase and writes it down, with its decision: a retry with the key gets the same.
     ///
     /// # Errors
-    /// Not found without such a player; conflict when the key came with another request; the database's. Nothing was
+    /// Invalid against the catalogue; not found without such a player; conflict when the key came with another request; the database's. Nothing was
     /// written down.
     #[instrument(
         name = "create_transaction",
@@ -57,6 +60,9 @@ impl Purchases {
         purchase: &Purchase,
         key: Option<IdempotencyKey>,
     ) -> Result<(TransactionId, TransactionStatus), Failure> {
+        if self.has_fixed_prices {
+            catalogue::check(purchase)?;
+        }
         let keyed = key.map(|key| Keyed { key, fingerprint: fingerprint(purchase) });
         let status = self.decline.decide(rand::random());
         match self.record(purchase, status, keyed.as_ref()).await? {

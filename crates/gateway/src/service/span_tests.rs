@@ -2,11 +2,12 @@
 //! attributes that the catalogue promises. Everything runs on the thread of the test, whose spans are recorded.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use actix_web::App;
 use actix_web::test::{TestRequest, call_service, init_service};
+use battlearena_identity::credential::DeviceSecret;
 use battlearena_proto::analytics::analytics_service_client::AnalyticsServiceClient;
 use battlearena_proto::events::event_log_service_client::EventLogServiceClient;
 use battlearena_proto::matches::ParticipantStats;
@@ -20,24 +21,28 @@ use battlearena_telemetry::grpc::connect;
 use battlearena_telemetry::http::{Instrument, Operations, operations};
 use battlearena_telemetry::recording::{RecordedSpan, Recording};
 use battlearena_telemetry::trace::current_traceparent;
+use clap::Parser as _;
 use tracing::Instrument as _;
 
+use super::accounts::{Accounts, Attempt, Registration};
+use super::limits::Client;
 use super::matches::{Matches, NewMatch, Outcome};
-use super::players::Players;
 use super::purchases::Purchases;
 use super::statistics::Statistics;
 use super::system_events::SystemEvents;
+use crate::Config;
 use crate::domain::page::Page;
 use crate::domain::payment::DeclinePercent;
 use crate::domain::player::NewPlayer;
 use crate::domain::purchase::Purchase;
 use crate::domain::system_event::SystemEvent;
+use crate::doors::Doors;
 use crate::metrics::Metrics;
 
 /// The use cases, and the services behind them.
 struct Platform {
     database: Database,
-    players: Players,
+    accounts: Accounts,
     purchases: Purchases,
     matches: Matches,
     statistics: Statistics,
@@ -67,6 +72,7 @@ impl Platform {
             http: any,
             grpc: any,
             open_bind_any: false,
+            identity: battlearena_identity::Settings::open(),
             event_retention_days: 90,
             database: settings.clone(),
         });
@@ -77,6 +83,7 @@ impl Platform {
             http: any,
             grpc: any,
             open_bind_any: false,
+            identity: battlearena_identity::Settings::open(),
             match_ttl_seconds: 7200,
             heartbeat_timeout_seconds: 30,
             database: settings.clone(),
@@ -91,13 +98,17 @@ impl Platform {
 
         let database = Database::new(&settings, "test").unwrap();
         let (wake, metrics) = (Wake::new("test"), Metrics::new());
+        let address = settings.database_url.clone();
+        let config = CommandLine::parse_from(["gateway", "--auth=open", "--database-url", &address]).config;
+        let doors = Doors::build(&config, &database, &wake).unwrap();
         Self {
-            players: Players { database: database.clone(), wake: wake.clone(), metrics: metrics.clone() },
+            accounts: doors.accounts(&config, &database, &wake, &metrics),
             purchases: Purchases {
                 database: database.clone(),
                 wake,
                 metrics: metrics.clone(),
                 decline: DeclinePercent(100.0),
+                has_fixed_prices: false,
             },
             matches: Matches {
                 database: database.clone(),
@@ -145,31 +156,41 @@ fn business<const N: usize>(name: &str, attributes: [(&str, &str); N], statement
     Business { name: name.to_owned(), attributes, statements }
 }
 
-fn zoe() -> NewPlayer {
+fn zoe() -> Registration {
     let (username, email, region) = ("Zoë".to_owned(), "a@b".to_owned(), String::new());
-    NewPlayer { username, email, level: 3, tier: Tier::Free, region }
+    let new = NewPlayer { username, email, level: 3, tier: Tier::Free, region };
+    Registration { new, password: None, device: None }
+}
+
+/// Loopback in development has no limits.
+const HERE: Client = Client { address: IpAddr::V4(Ipv4Addr::LOCALHOST), key: None };
+
+#[derive(clap::Parser)]
+struct CommandLine {
+    #[command(flatten)]
+    config: Config,
 }
 
 #[tokio::test]
 async fn players_and_purchases_have_one_span_each_use() {
     let spans = Recording::start();
-    let Platform { ref players, ref purchases, .. } = Platform::start().await;
+    let Platform { ref accounts, ref purchases, .. } = Platform::start().await;
     let zoe_is = [("player.id", "1"), ("player.username", "Zoë"), ("player.level", "3")];
 
-    let (registered, span) = traced(&spans, players.register(&zoe(), None)).await;
-    assert_eq!((registered.unwrap(), span), (PlayerId(1), business("register_player", zoe_is, 1)));
-    let (_, span) = traced(&spans, players.register(&zoe(), None)).await;
+    let (registered, span) = traced(&spans, Box::pin(accounts.register(zoe(), None, &HERE))).await;
+    assert_eq!((registered.unwrap().id, span), (PlayerId(1), business("register_player", zoe_is, 1)));
+    let (_, span) = traced(&spans, Box::pin(accounts.register(zoe(), None, &HERE))).await;
     let taken = [("player.username", "Zoë"), ("player.level", "3"), ("error.type", "conflict")];
     assert_eq!(span, business("register_player", taken, 1));
 
-    let (login, span) = traced(&spans, players.log_in(PlayerId(1))).await;
-    let now = login.unwrap().last_login.to_string();
+    let (login, span) = traced(&spans, accounts.log_in(Attempt::Number(PlayerId(1)), &HERE)).await;
+    let now = login.unwrap().player.last_login.to_string();
     let [id, username, level] = zoe_is;
     assert_eq!(span, business("player_login", [id, username, level, ("login.timestamp", &now)], 1));
-    let (_, span) = traced(&spans, players.log_in(PlayerId(9))).await;
+    let (_, span) = traced(&spans, accounts.log_in(Attempt::Number(PlayerId(9)), &HERE)).await;
     assert_eq!(span, business("player_login", [("player.id", "9"), ("error.type", "not_found")], 2));
 
-    let (_, span) = traced(&spans, players.profile(PlayerId(1))).await;
+    let (_, span) = traced(&spans, accounts.profile(PlayerId(1))).await;
     assert_eq!(span, business("get_player", zoe_is, 1));
 
     let purchase = Purchase::new(PlayerId(1), "skin".to_owned(), "Ice Crown".to_owned(), 24.99).unwrap();
@@ -187,8 +208,8 @@ async fn players_and_purchases_have_one_span_each_use() {
 #[tokio::test]
 async fn matches_have_one_span_each_use_where_the_work_is_done() {
     let spans = Recording::start();
-    let Platform { ref players, ref matches, .. } = Platform::start().await;
-    players.register(&zoe(), None).await.unwrap();
+    let Platform { ref accounts, ref matches, .. } = Platform::start().await;
+    accounts.register(zoe(), None, &HERE).await.unwrap();
     let new = |player_id: i64| {
         let server_region = "eu-west".to_owned();
         NewMatch { match_type: MatchType::Solo, player_ids: vec![player_id], server_region }
@@ -273,11 +294,35 @@ async fn what_analytics_does_has_its_span_there() {
 }
 
 #[tokio::test]
+async fn a_log_in_by_device_is_one_statement() {
+    let spans = Recording::start();
+    let Platform { ref accounts, .. } = Platform::start().await;
+    let device = || DeviceSecret::parse("k3J9xQ7mZ2vL5tR8wN1bC4dF6gH0sP-zoe".parse().unwrap()).unwrap();
+    let registration = Registration { device: Some(device()), ..zoe() };
+    let zoe_is = [("player.id", "1"), ("player.username", "Zoë"), ("player.level", "3")];
+    let (registered, span) = traced(&spans, Box::pin(accounts.register(registration, None, &HERE))).await;
+    assert_eq!(span, business("register_player", zoe_is, 1));
+    assert!(registered.unwrap().tokens.is_some());
+
+    let (login, span) = traced(&spans, accounts.log_in(Attempt::Device(device()), &HERE)).await;
+    let login = login.unwrap();
+    let now = login.player.last_login.to_string();
+    let [id, name, level] = zoe_is;
+    assert_eq!(span, business("player_login", [id, name, level, ("login.timestamp", now.as_str())], 1));
+
+    // Lock, rotate, and the transaction around them.
+    let refresh = login.tokens.unwrap().refresh;
+    let (renewed, span) = traced(&spans, accounts.refresh(refresh.text().clone())).await;
+    assert_eq!(span, business("refresh_session", [("player.id", "1")], 4));
+    assert!(renewed.is_ok());
+}
+
+#[tokio::test]
 async fn a_fault_of_ours_is_an_error_in_every_span() {
     let spans = Recording::start();
     let platform = Platform::start().await;
     platform.database.close();
-    platform.players.log_in(PlayerId(1)).await.unwrap_err();
+    platform.accounts.log_in(Attempt::Number(PlayerId(1)), &HERE).await.unwrap_err();
     let [login] = spans.spans().try_into().unwrap();
     assert_eq!((login.name.as_str(), login.attribute("error.type")), ("player_login", "unavailable"));
     assert!(login.is_error);

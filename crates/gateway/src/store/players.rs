@@ -1,14 +1,17 @@
 //! Statements about players. A change and the event that tells of it are one statement: one round trip, one commit.
 
+use battlearena_identity::SessionId;
+use battlearena_identity::credential::CredentialHash;
 use battlearena_proto::{PlayerId, Tier};
 use battlearena_storage::{Row, Session, Statement, StorageError};
 use jiff::Timestamp;
 
+use super::log_ins::NewSession;
 use crate::domain::money::Cents;
 use crate::domain::player::NewPlayer;
 
 pub(crate) const ALL: [&Statement; 6] =
-    [&REGISTER, &LOG_IN, &PLAYER_BY_ID, &PLAYER_IS_ACTIVE, &TIERS_OF, &POINTS_AND_TIER];
+    [&REGISTER, &REGISTER_WITH_CREDENTIAL, &PLAYER_BY_ID, &PLAYER_IS_ACTIVE, &TIERS_OF, &POINTS_AND_TIER];
 
 /// The constraint that a second account of the same name violates.
 pub(crate) const USERNAME_TAKEN: &str = "players_username_key";
@@ -28,36 +31,35 @@ pub(crate) struct Player {
     pub(crate) is_active: bool,
 }
 
-/// What a log-in tells.
-#[derive(Debug, Clone)]
-pub(crate) struct LoggedIn {
-    pub(crate) username: String,
-    pub(crate) level: i32,
-    pub(crate) last_login: Timestamp,
-}
-
 // A name that is taken gives no row, and takes no number: the identity column counts only what is inserted. Two that
 // come at the same moment are told apart by the unique constraint.
-static REGISTER: Statement = Statement::new(
-    "register_player",
-    "INSERT",
-    "players",
-    "with player as (
-       insert into gateway.players (username, email, level, tier, region)
-       select $1::text, $2::text, $3::int, $4::text, $5::text
-       where not exists (select from gateway.players where username = $1)
-       returning id, username, level, tier, region
-     ), event as (
-       insert into gateway.outbox (kind, payload, traceparent)
-       select 'player_registered',
-              json_build_object('player_id', id, 'username', username, 'level', level, 'tier', tier, 'region', region),
-              $6::text
-       from player
-     )
-     select id from player",
-);
+macro_rules! register {
+    ($more:literal, $what:literal) => {
+        concat!(
+            "with player as (
+               insert into gateway.players (username, email, level, tier, region)
+               select $1::text, $2::text, $3::int, $4::text, $5::text
+               where not exists (select from gateway.players where username = $1)
+               returning id, username, level, tier, region
+             ), event as (
+               insert into gateway.outbox (kind, payload, traceparent)
+               select 'player_registered',
+                      json_build_object('player_id', id, 'username', username, 'level', level, 'tier', tier,
+                                        'region', region),
+                      $6::text
+               from player
+             )",
+            $more,
+            " select ",
+            $what
+        )
+    };
+}
 
-/// Creates an account; `None` when the name is taken.
+static REGISTER: Statement =
+    Statement::new("register_player", "INSERT", "players", register!("", "id from player"));
+
+/// Creates an account that nobody can log in to but by its number; `None` when the name is taken.
 ///
 /// # Errors
 /// See [`StorageError`]; a violation of [`USERNAME_TAKEN`] when another registration of that name came in between.
@@ -72,32 +74,74 @@ pub(crate) async fn register(
     Ok(row.map(|row| PlayerId(row.get(0))))
 }
 
-static LOG_IN: Statement = Statement::new(
-    "log_in_player",
-    "UPDATE",
+/// What a new account is logged in to with.
+#[derive(Debug)]
+pub(crate) struct NewCredentials<'a> {
+    /// PHC string.
+    pub(crate) password_hash: Option<&'a str>,
+    pub(crate) device: Option<CredentialHash>,
+    /// The session that begins with the account.
+    pub(crate) session: NewSession,
+    /// From where; remembered with a password.
+    pub(crate) address: &'a str,
+}
+
+static REGISTER_WITH_CREDENTIAL: Statement = Statement::new(
+    "register_with_credential",
+    "INSERT",
     "players",
-    "with player as (
-       update gateway.players set last_login = now()
-       where id = $1 and is_active
-       returning id, username, level, last_login
-     ), event as (
-       insert into gateway.outbox (kind, payload, traceparent)
-       select 'player_logged_in', json_build_object('player_id', id), $2::text from player
-     )
-     select username, level, last_login from player",
+    register!(
+        ", credential as (
+           insert into gateway.credentials (player_id, password_hash)
+           select id, $7::text from player where $7 is not null
+         ), device as (
+           insert into gateway.devices (device_hash, player_id) select $8::bytea, id from player where $8 is not null
+         ), address as (
+           insert into gateway.known_addresses (player_id, address_hash)
+           select id, sha256(convert_to(id || ' ' || $9::text, 'UTF8')) from player where $7 is not null
+         ), session as (
+           insert into gateway.sessions (player_id, device_hash, expires_at)
+           select id, $8::bytea, now() + make_interval(secs => $10::float8) from player returning id
+         ), token as (
+           insert into gateway.refresh_tokens (hash, session_id) select $11::bytea, id from session
+         )",
+        "player.id, session.id from player, session"
+    ),
 );
 
-/// Sets the time of the last log-in; `None` when there is no such active player.
+/// Creates an account with its credentials and its first session; `None` when the name is taken.
 ///
 /// # Errors
-/// See [`StorageError`].
-pub(crate) async fn log_in(
+/// See [`StorageError`]; a violation of [`USERNAME_TAKEN`] when another registration of that name came in between, and
+/// of [`super::credentials::DEVICE_TAKEN`] when the device belongs to another account.
+pub(crate) async fn register_with(
     session: Session<'_>,
-    id: PlayerId,
+    new: &NewPlayer,
+    credentials: &NewCredentials<'_>,
     traceparent: Option<&str>,
-) -> Result<Option<LoggedIn>, StorageError> {
-    let row = session.query_opt(&LOG_IN, &[&id.get(), &traceparent]).await?;
-    Ok(row.map(|row| LoggedIn { username: row.get(0), level: row.get(1), last_login: row.get(2) }))
+) -> Result<Option<(PlayerId, SessionId)>, StorageError> {
+    let NewPlayer { username, email, level, tier, region } = new;
+    let NewCredentials { password_hash, device, session: opened, address } = credentials;
+    let device = device.as_ref().map(|hash| &hash.as_bytes()[..]);
+    let row = session
+        .query_opt(
+            &REGISTER_WITH_CREDENTIAL,
+            &[
+                username,
+                email,
+                level,
+                &tier.as_str(),
+                region,
+                &traceparent,
+                password_hash,
+                &device,
+                address,
+                &opened.life_seconds,
+                &&opened.refresh_hash.as_bytes()[..],
+            ],
+        )
+        .await?;
+    Ok(row.map(|row| (PlayerId(row.get(0)), SessionId(row.get(1)))))
 }
 
 static PLAYER_BY_ID: Statement = Statement::new(

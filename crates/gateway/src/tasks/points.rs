@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use battlearena_proto::analytics::ExportPointsRequest;
 use battlearena_proto::analytics::analytics_service_client::AnalyticsServiceClient;
+use battlearena_proto::chain;
 use battlearena_proto::events::event_log_service_client::EventLogServiceClient;
 use battlearena_proto::events::{Event, SubscribeRequest, SubscribeResponse, event::Body};
 use battlearena_proto::{EventKind, Failure};
@@ -59,12 +60,11 @@ pub(crate) async fn follow_points(
         tokio::select! {
             () = stop.cancelled() => return,
             Err(error) = following => {
-                let cause = std::error::Error::source(&error).map(ToString::to_string);
-                tracing::warn!(consumer = POINTS, %error, cause, "points pause");
+                tracing::warn!(consumer = POINTS, error = chain(&error), "points pause");
                 if matches!(error, FollowError::Trimmed)
                     && let Err(error) = request_rebuild(&database, SCHEMA, POINTS).await
                 {
-                    tracing::warn!(consumer = POINTS, %error, "cannot ask for a rebuild");
+                    tracing::warn!(consumer = POINTS, error = chain(&error), "cannot ask for a rebuild");
                 }
             }
         }
@@ -117,7 +117,7 @@ async fn subscribe(
 ) -> Result<tonic::Streaming<SubscribeResponse>, FollowError> {
     let kinds = vec![EventKind::MatchCompleted.as_str().to_owned()];
     let mut client = EventLogServiceClient::new(analytics.clone());
-    let call = client.subscribe(SubscribeRequest { after_offset, kinds });
+    let call = client.subscribe(SubscribeRequest { after_offset, kinds, since: None });
     let answer = tokio::time::timeout(deadline::DEFAULT, call)
         .await
         .map_err(|_| FollowError::Log(Box::new(Failure::deadline_exceeded())))?;

@@ -3,7 +3,7 @@
 use battlearena_storage::{Database, DatabaseSettings, events};
 use serde_json::{Value, json};
 
-use crate::support::Platform;
+use crate::support::{Platform, until};
 
 async fn play(platform: &Platform) -> Vec<(i64, i64)> {
     let start = json!({"match_type": "team", "player_ids": [1, 2, 3]});
@@ -73,6 +73,9 @@ async fn points_arrive_although_the_log_was_trimmed() {
                          events as (delete from analytics.system_events),
                          trimmed as (update analytics.log_head set trimmed_through = last_offset)
                     select count(*) from gateway.players";
+    // The statistics must have read it before: they export the points.
+    let is_read = "select bool_and(log_offset >= (select last_offset from analytics.log_head)) from analytics.consumers";
+    until(async || platform.row(is_read, &[]).await.get(0)).await;
     let url = platform.database_url().to_owned();
     platform.stop().await;
     let database = Database::new(&DatabaseSettings::for_url(&url), "test").unwrap();

@@ -1,13 +1,16 @@
 //! A platform for one test: its own database, and services in this process on free ports.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use battlearena_gateway::{App, AuthMode, Config};
+use battlearena_gateway::keys::{self, NewApiKey};
+use battlearena_gateway::{App, Config};
+use battlearena_identity::credential::ServiceKey;
+use battlearena_identity::password::Cost;
+use battlearena_identity::{Role, Scopes};
 use battlearena_runtime::{CancellationToken, Tasks};
-use battlearena_storage::events::RelaySettings;
 use battlearena_storage::testing::TestDatabase;
 use battlearena_storage::{Database, DatabaseSettings, Row, ToSql};
+use clap::Parser as _;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -22,7 +25,7 @@ const IN_THE_END: Duration = Duration::from_secs(60);
 pub(crate) struct Platform {
     base: String,
     http: reqwest::Client,
-    database_url: String,
+    config: Config,
     stop: CancellationToken,
     tasks: Tasks,
 }
@@ -35,41 +38,28 @@ pub(crate) struct Answer {
     pub(crate) body: Value,
 }
 
-/// The settings of a gateway on a free port, whose peers are not there.
-pub(crate) fn config(database_url: &str) -> Config {
-    Config {
-        http: SocketAddr::from(([127, 0, 0, 1], 0)),
-        workers: Some(2),
-        auth: AuthMode::Open,
-        open_bind_any: false,
-        match_url: NOBODY.to_owned(),
-        socket_gateway_url: NOBODY.to_owned(),
-        payment_decline_percent: 0.0,
-        database: DatabaseSettings::for_url(database_url),
-        relay: RelaySettings { event_log_url: NOBODY.to_owned(), outbox_retention_days: 7 },
+/// The settings of a service on free ports, the rest as it is by default.
+fn parsed<C: clap::Args>(arguments: &[&str]) -> C {
+    #[derive(clap::Parser)]
+    struct CommandLine<C: clap::Args> {
+        #[command(flatten)]
+        config: C,
     }
+    CommandLine::<C>::parse_from([&["service", "--http", "127.0.0.1:0"], arguments].concat()).config
 }
 
-async fn socket_gateway(url: &str, relay: RelaySettings) -> battlearena_socket_gateway::App {
-    let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
-    battlearena_socket_gateway::App::build(battlearena_socket_gateway::Config {
-        http: loopback,
-        grpc: loopback,
-        auth: battlearena_socket_gateway::AuthMode::Open,
-        open_bind_any: false,
-        commands_per_second: 50,
-        commands_burst: 200,
-        recovery_messages: 2000,
-        queue_bytes: 1_048_576,
-        heartbeat_seconds: 25,
-        timeout_seconds: 60,
-        seen_seconds: 60,
-        message_retention_days: 30,
-        database: DatabaseSettings::for_url(url),
-        relay,
-    })
-    .await
-    .unwrap()
+/// The settings of a gateway on a free port, whose peers are not there.
+pub(crate) fn config(database_url: &str) -> Config {
+    let peers = ["--match-url", NOBODY, "--socket-gateway-url", NOBODY, "--event-log-url", NOBODY];
+    let more = ["--database-url", database_url, "--payment-decline-percent", "0", "--workers", "2"];
+    let config: Config = parsed(&[&["--auth", "open"], &peers[..], &more].concat());
+    // What a hash costs is no matter of these tests, and there are many.
+    Config { password_cost: Cost { memory_kib: 64, passes: 1, lanes: 1 }, ..config }
+}
+
+/// The settings of identity in required mode, for all services of a platform.
+pub(crate) fn required(jwks_url: &str) -> battlearena_identity::Settings {
+    battlearena_identity::Settings::required(ServiceKey::generate().secret().clone(), jwks_url)
 }
 
 impl Platform {
@@ -86,38 +76,59 @@ impl Platform {
 
     /// All services, on a database that others used before.
     pub(crate) async fn start_on(url: String) -> Self {
-        let (stop, tasks) = (CancellationToken::new(), Tasks::new());
-        let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self::start_with(url, battlearena_identity::Settings::open(), |_| {}).await
+    }
 
-        let analytics = battlearena_analytics::App::build(battlearena_analytics::Config {
-            http: loopback,
-            grpc: loopback,
-            open_bind_any: false,
-            event_retention_days: 90,
-            database: DatabaseSettings::for_url(&url),
-        });
-        let analytics = analytics.await.unwrap();
-        let relay = RelaySettings {
-            event_log_url: format!("http://{}", analytics.grpc_addr()),
-            outbox_retention_days: 7,
-        };
-        let matches = battlearena_match::App::build(battlearena_match::Config {
-            http: loopback,
-            grpc: loopback,
-            open_bind_any: false,
-            match_ttl_seconds: 7200,
-            heartbeat_timeout_seconds: 30,
-            database: DatabaseSettings::for_url(&url),
-            relay: relay.clone(),
-        });
-        let matches = matches.await.unwrap();
-        let sockets = socket_gateway(&url, relay.clone()).await;
-        let config = Config {
+    /// All services in required mode.
+    pub(crate) async fn start_required() -> Self {
+        Self::start_required_with(|_| {}).await
+    }
+
+    /// All services in required mode, the gateway with other settings.
+    pub(crate) async fn start_required_with(change: impl FnOnce(&mut Config)) -> Self {
+        let migrators = [
+            battlearena_gateway::migrator().unwrap(),
+            battlearena_match::migrator().unwrap(),
+            battlearena_socket_gateway::migrator().unwrap(),
+            battlearena_analytics::migrator().unwrap(),
+        ];
+        let url = TestDatabase::create(&migrators).await.url;
+        // The others ask the gateway for its keys, and are built before it: its port must be known.
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let identity = required(&format!("http://{free}/.well-known/jwks.json"));
+        Self::start_with(url, identity, |config| {
+            config.http = free;
+            change(config);
+        })
+        .await
+    }
+
+    async fn start_with(
+        url: String,
+        identity: battlearena_identity::Settings,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
+        let (stop, tasks) = (CancellationToken::new(), Tasks::new());
+        let database = ["--auth", "open", "--database-url", &url, "--grpc", "127.0.0.1:0"];
+        let mut settings: battlearena_analytics::Config = parsed(&database);
+        settings.identity = identity.clone();
+        let analytics = battlearena_analytics::App::build(settings).await.unwrap();
+        let log = format!("http://{}", analytics.grpc_addr());
+        let database = [&database[..], &["--event-log-url", &log]].concat();
+        let mut settings: battlearena_match::Config = parsed(&database);
+        settings.identity = identity.clone();
+        let matches = battlearena_match::App::build(settings).await.unwrap();
+        let mut settings: battlearena_socket_gateway::Config = parsed(&database);
+        settings.identity = identity.clone();
+        let sockets = battlearena_socket_gateway::App::build(settings).await.unwrap();
+        let mut config = Config {
             match_url: format!("http://{}", matches.grpc_addr()),
             socket_gateway_url: format!("http://{}", sockets.grpc_addr()),
-            relay,
+            identity,
             ..config(&url)
         };
+        config.relay.event_log_url = log;
+        change(&mut config);
         let sockets_stop = stop.clone();
         tasks.spawn("socket-gateway", async move { sockets.run(sockets_stop).await.unwrap() });
         let (analytics_stop, match_stop) = (stop.clone(), stop.clone());
@@ -141,12 +152,12 @@ impl Platform {
 
     pub(crate) async fn with_config(config: Config, stop: CancellationToken, tasks: Tasks) -> Self {
         battlearena_telemetry::start_for_tests();
-        let database_url = config.database.database_url.clone();
+        let kept = config.clone();
         let app = App::build(config).await.unwrap();
         let base = format!("http://{}", app.http_addr());
         let gateway_stop = stop.clone();
         tasks.spawn("gateway", async move { app.run(gateway_stop).await.unwrap() });
-        let platform = Self { base, http: reqwest::Client::new(), database_url, stop, tasks };
+        let platform = Self { base, http: reqwest::Client::new(), config: kept, stop, tasks };
         platform.get("/livez").await;
         platform
     }
@@ -163,7 +174,7 @@ impl Platform {
     }
 
     pub(crate) fn database_url(&self) -> &str {
-        &self.database_url
+        &self.config.database.database_url
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -187,6 +198,65 @@ impl Platform {
         Answer::to(request.body(body)).await
     }
 
+    /// A gateway alone, in required mode.
+    pub(crate) async fn closed() -> Self {
+        Self::closed_with(|_| {}).await
+    }
+
+    /// A gateway alone, in required mode, with other settings.
+    pub(crate) async fn closed_with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::gateway_with(|config| {
+            config.identity = required(NOBODY);
+            change(config);
+        })
+        .await
+    }
+
+    /// A gateway beside this one, with the same settings but for its port and a few.
+    pub(crate) async fn beside(&self, change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = self.config.clone();
+        config.http.set_port(0);
+        change(&mut config);
+        Self::with_config(config, CancellationToken::new(), Tasks::new()).await
+    }
+
+    /// Sends with a credential.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        bearer: &str,
+        body: Option<&Value>,
+    ) -> Answer {
+        let request = self.request(method, path).bearer_auth(bearer);
+        Answer::to(match body {
+            Some(body) => request.json(body),
+            None => request,
+        })
+        .await
+    }
+
+    pub(crate) async fn get_as(&self, bearer: &str, path: &str) -> Answer {
+        self.send(Method::GET, path, bearer, None).await
+    }
+
+    pub(crate) async fn post_as(&self, bearer: &str, path: &str, body: Value) -> Answer {
+        self.send(Method::POST, path, bearer, Some(&body)).await
+    }
+
+    /// Registers a player with a password.
+    pub(crate) async fn join(&self, username: &str) -> Member {
+        let body = json!({"username": username, "email": "somebody@example.com", "password": PASSWORD});
+        Member::of(&self.post("/api/players/register", body).await.ok())
+    }
+
+    /// Makes an API key.
+    pub(crate) async fn api_key(&self, role: Role, scopes: Option<Scopes>) -> String {
+        let database = Database::new(&DatabaseSettings::for_url(self.database_url()), "test").unwrap();
+        let new = NewApiKey { role, name: "test".into(), scopes, expires_in: None, by: "test".into() };
+        keys::create(&database, &new).await.unwrap().text().expose().to_owned()
+    }
+
     /// Registers a player and returns the id.
     pub(crate) async fn register(&self, username: &str) -> i64 {
         let body = json!({"username": username, "email": "somebody@example.com"});
@@ -204,7 +274,7 @@ impl Platform {
 
     /// One row of the database itself.
     pub(crate) async fn row(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Row {
-        let database = Database::new(&DatabaseSettings::for_url(&self.database_url), "test").unwrap();
+        let database = Database::new(&DatabaseSettings::for_url(self.database_url()), "test").unwrap();
         let connection = database.connection().await.unwrap();
         connection.session().query_text(sql, parameters).await.unwrap()
     }
@@ -253,6 +323,34 @@ impl Platform {
             }
         };
         tokio::time::timeout(IN_THE_END, asking).await.expect("the status never came")
+    }
+}
+
+/// The password of everybody.
+pub(crate) const PASSWORD: &str = "correct horse battery";
+
+/// A player who is logged in.
+#[derive(Debug, Clone)]
+pub(crate) struct Member {
+    pub(crate) id: i64,
+    pub(crate) access: String,
+    pub(crate) refresh: String,
+}
+
+impl Member {
+    /// What a registration or a log-in answered.
+    pub(crate) fn of(answer: &Value) -> Self {
+        let text = |field: &str| answer[field].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned();
+        Self {
+            id: answer["player_id"].as_i64().unwrap(),
+            access: text("access_token"),
+            refresh: text("refresh_token"),
+        }
+    }
+
+    /// The path of the profile.
+    pub(crate) fn path(&self) -> String {
+        format!("/api/players/{}", self.id)
     }
 }
 

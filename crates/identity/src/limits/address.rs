@@ -8,7 +8,8 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 pub struct AddressRules {
     /// How many proxies of ours every request passes (`--trusted-proxies`). With 0 the header is ignored.
     pub trusted_proxies: usize,
-    /// Whether loopback has no limit: in development, where all players of a simulation come from there.
+    /// Whether loopback has no limit: in development, where all players of a simulation come from there. Behind a proxy
+    /// it has one all the same, since then the address is what a header says.
     pub exempt_loopback: bool,
 }
 
@@ -18,24 +19,26 @@ pub struct AddressKey(IpAddr);
 
 impl AddressRules {
     /// The client's address: each proxy appends whom it saw, so that the entry which our outermost proxy wrote is
-    /// counted from the right. `forwarded` are the values of all `X-Forwarded-For` headers in their order.
+    /// counted from the right. `forwarded` are the values of all `X-Forwarded-For` headers in their order, as bytes: what
+    /// a client wrote further left may be anything, and must not hide what our proxies wrote.
     ///
     /// When there are fewer entries than proxies the request came in behind the outermost ones, and the first entry is
     /// whom a proxy of ours saw. What cannot be read as an address falls back to who is connected.
-    pub fn client<'a>(&self, peer: IpAddr, forwarded: impl Iterator<Item = &'a str>) -> IpAddr {
-        let entries: Vec<&str> = if self.trusted_proxies == 0 {
-            Vec::new()
-        } else {
-            forwarded.flat_map(|header| header.split(',')).map(str::trim).collect()
-        };
-        let place = entries.len().saturating_sub(self.trusted_proxies);
-        entries.get(place).and_then(|entry| address(entry)).unwrap_or(peer).to_canonical()
+    pub fn client<'a, H>(&self, peer: IpAddr, forwarded: impl Iterator<Item = &'a H>) -> IpAddr
+    where
+        H: AsRef<[u8]> + ?Sized + 'a,
+    {
+        let headers: Vec<&[u8]> =
+            if self.trusted_proxies == 0 { Vec::new() } else { forwarded.map(AsRef::as_ref).collect() };
+        let from_the_right = headers.iter().rev().flat_map(|header| header.rsplit(|byte| *byte == b','));
+        let entry = from_the_right.take(self.trusted_proxies).last();
+        entry.and_then(address).unwrap_or(peer).to_canonical()
     }
 
     /// What counts for limits; `None` when the address has none.
     pub fn key(&self, client: IpAddr) -> Option<AddressKey> {
         let client = client.to_canonical();
-        if self.exempt_loopback && client.is_loopback() {
+        if self.exempt_loopback && self.trusted_proxies == 0 && client.is_loopback() {
             return None;
         }
         Some(AddressKey(match client {
@@ -46,7 +49,8 @@ impl AddressRules {
 }
 
 /// An address as proxies write it: bare, in brackets, or with a port.
-fn address(entry: &str) -> Option<IpAddr> {
+fn address(entry: &[u8]) -> Option<IpAddr> {
+    let entry = str::from_utf8(entry).ok()?.trim();
     let bare = entry.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(entry);
     bare.parse().ok().or_else(|| entry.parse().ok().map(|address: SocketAddr| address.ip()))
 }

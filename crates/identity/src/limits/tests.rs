@@ -190,6 +190,17 @@ fn headers_are_believed_as_far_as_our_proxies_wrote_them() {
 }
 
 #[test]
+fn bytes_that_are_no_text_hide_nothing_that_stands_right_of_them() {
+    let rules = AddressRules { trusted_proxies: 1, exempt_loopback: false };
+    let client = |headers: &[&'static [u8]]| rules.client(peer(), headers.iter().copied()).to_string();
+    assert_eq!(client(&[b"\xff, 1.1.1.1"]), "1.1.1.1");
+    assert_eq!(client(&[b"\xff\xfe", b"\xe4, 6.6.6.6,1.1.1.1 "]), "1.1.1.1");
+    // What our own proxy wrote is no address: then it is whoever is connected, never what stands further left.
+    assert_eq!(client(&[b"6.6.6.6, \xff"]), "10.0.0.1");
+    assert_eq!(client(&[b"6.6.6.6", b"\xff"]), "10.0.0.1");
+}
+
+#[test]
 fn a_network_of_ipv6_counts_as_one_and_loopback_may_count_for_nothing() {
     let rules = AddressRules { trusted_proxies: 0, exempt_loopback: true };
     let key = |address: &str| rules.key(address.parse().unwrap());
@@ -200,6 +211,11 @@ fn a_network_of_ipv6_counts_as_one_and_loopback_may_count_for_nothing() {
     assert_eq!([key("127.0.0.1"), key("::1"), key("::ffff:127.0.0.1")], [None; 3]);
     let strict = AddressRules { exempt_loopback: false, ..rules };
     assert!(strict.key("127.0.0.1".parse().unwrap()).is_some());
+    // Behind a proxy the address is what a header says.
+    let behind = AddressRules { trusted_proxies: 1, ..rules };
+    for claimed in ["127.0.0.1", "::1"] {
+        assert!(behind.key(behind.client(peer(), [claimed].into_iter())).is_some());
+    }
 }
 
 #[test]

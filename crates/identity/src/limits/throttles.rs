@@ -12,6 +12,8 @@ label! {
         Address = "address",
         /// All requests of one account or key.
         Account = "account",
+        /// Sockets opened from one address.
+        Connect = "connect",
         /// Everything on one connection.
         Connection = "connection",
         /// Log-ins from one address.

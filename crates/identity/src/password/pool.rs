@@ -104,9 +104,12 @@ impl PasswordPool {
         let nobody = nobody.map_err(|failure| StartError::Cost(failure.into()))?;
         let dummy = Hasher::new(cost).hash(&nobody).map_err(refused)?.into();
         let desc = |name, unit, help| Desc { name, unit, help };
-        let depth = desc("queue_depth", Unit::Count, "What waits in a queue.");
-        let time =
-            desc("queue_processing_duration_seconds", Unit::Seconds, "Time to work off one of a queue.");
+        let depth = desc("queue_depth", Unit::Count, "What waits in a queue: events, messages, work.");
+        let time = desc(
+            "queue_processing_duration_seconds",
+            Unit::Seconds,
+            "Time to work off a batch of a queue, failed or not.",
+        );
         let time = Histogram::of(&time, HTTP_SECONDS, "queue", QUEUE);
         let (jobs, receiver) = sync_channel(queue);
         let mut pool = Self {
@@ -192,12 +195,16 @@ fn work_off(jobs: &Mutex<Receiver<Job>>, mut hasher: Hasher, time: &Histogram) {
         // The caller may be gone by the time its turn comes.
         match work {
             Work::Hash(password, reply) if !reply.is_closed() => {
-                let _timer = time.start();
-                let _gone = reply.send(hasher.hash(&password));
+                let timer = time.start();
+                let hashed = hasher.hash(&password);
+                drop(timer);
+                let _gone = reply.send(hashed);
             }
             Work::Verify(password, phc, reply) if !reply.is_closed() => {
-                let _timer = time.start();
-                let _gone = reply.send(hasher.verify(&password, &phc));
+                let timer = time.start();
+                let compared = hasher.verify(&password, &phc);
+                drop(timer);
+                let _gone = reply.send(compared);
             }
             Work::Hash(..) | Work::Verify(..) => {}
         }

@@ -17,6 +17,9 @@ pub struct Access {
     pub operator: KeyAccess,
     /// The platform's own services.
     pub service: bool,
+    /// Whether a credential is made or taken away behind it. Open mode does without credentials, and one that somebody
+    /// made in it, for whatever player, would be good when it ends.
+    pub changes_credentials: bool,
 }
 
 /// What a player may do behind a door.
@@ -49,18 +52,17 @@ impl Access {
         game_server: KeyAccess::No,
         operator: KeyAccess::No,
         service: false,
+        changes_credentials: false,
     };
 
     /// Open to everybody: what it needs is checked behind it, if anything.
-    pub const PUBLIC: Self = Self { anybody: true, ..Self::AUTHENTICATED };
-
-    /// For everybody who has shown who it is.
-    pub const AUTHENTICATED: Self = Self {
-        anybody: false,
+    pub const PUBLIC: Self = Self {
+        anybody: true,
         player: PlayerAccess::Yes,
         game_server: KeyAccess::Yes,
         operator: KeyAccess::Yes,
         service: true,
+        changes_credentials: false,
     };
 
     /// For players.
@@ -71,6 +73,18 @@ impl Access {
 
     /// For the platform's own services.
     pub const SERVICES: Self = Self { service: true, ..Self::NOBODY };
+
+    /// And for players.
+    #[must_use]
+    pub const fn or_players(self) -> Self {
+        Self { player: PlayerAccess::Yes, ..self }
+    }
+
+    /// Credentials are made or taken away behind it.
+    #[must_use]
+    pub const fn changing_credentials(self) -> Self {
+        Self { changes_credentials: true, ..self }
+    }
 
     /// And for game servers whose key has a scope.
     #[must_use]
@@ -86,20 +100,20 @@ impl Access {
 
     /// Whether a caller may go through.
     pub fn admits(self, caller: &Caller) -> bool {
-        let Self { anybody, player, game_server, operator, service } = self;
+        let Self { anybody, player, game_server, operator, service, changes_credentials } = self;
         match caller {
             Caller::Anonymous => anybody,
             Caller::Player(_) => player != PlayerAccess::No,
             Caller::GameServer(key) => game_server.admits(key),
             Caller::Operator(key) => operator.admits(key),
             Caller::Service => service,
-            Caller::Open => self != Self::NOBODY && !self.is_for_operators_alone(),
+            Caller::Open => self != Self::NOBODY && !changes_credentials && !self.is_for_operators_alone(),
         }
     }
 
-    /// Open mode does without credentials, but a ban or an API key that somebody made in it would stay when it ends.
+    /// A ban that somebody made in open mode would stay when it ends.
     fn is_for_operators_alone(self) -> bool {
-        let Self { anybody, player, game_server, operator: _, service } = self;
+        let Self { anybody, player, game_server, operator: _, service, changes_credentials: _ } = self;
         !anybody && player == PlayerAccess::No && game_server == KeyAccess::No && !service
     }
 }

@@ -26,6 +26,15 @@ pub enum Door<'a> {
     Socket(&'a str),
 }
 
+impl std::fmt::Display for Door<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Http(method, pattern) => write!(f, "{method} {pattern}"),
+            Self::Rpc(name) | Self::Socket(name) => f.write_str(name),
+        }
+    }
+}
+
 /// A line of the table.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry {

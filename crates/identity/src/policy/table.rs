@@ -11,22 +11,25 @@ const ONE_PLAYER: Access =
 const MATCHES: Access = Access::NOBODY.or_game_server(Scope::MatchesWrite);
 const MATCH_CALLS: Access = Access::SERVICES.or_game_server(Scope::MatchesWrite);
 
-/// Who may read matches by RPC.
+/// Who may read matches by RPC; over HTTP players may as well.
 const MATCH_READS: Access =
     Access::SERVICES.or_game_server(Scope::MatchesRead).or_operator(Scope::MatchesRead);
 
-/// Who may read statistics by RPC.
+/// Who may read statistics by RPC; over HTTP players may as well.
 const STATISTICS: Access = Access::SERVICES.or_game_server(Scope::StatsRead).or_operator(Scope::StatsRead);
+
+/// Who may read along by RPC; over HTTP players may as well.
+const CHAT_READS: Access = Access::SERVICES.or_operator(Scope::ChatRead);
+
+/// A player's way in.
+const OWN_CREDENTIALS: Access = Access::OWN_PLAYER.changing_credentials();
 
 /// Who may ban and mute.
 const MODERATORS: Access = Access::NOBODY.or_operator(Scope::PlayersModerate);
 
-/// Who may manage API keys.
-const KEY_MANAGERS: Access = Access::NOBODY.or_operator(Scope::KeysManage);
-
 /// An API key of any scopes, which is exchanged for a token.
 const KEY_HOLDERS: Access =
-    Access { game_server: KeyAccess::Yes, operator: KeyAccess::Yes, ..Access::NOBODY };
+    Access { game_server: KeyAccess::Yes, operator: KeyAccess::Yes, ..Access::NOBODY }.changing_credentials();
 
 /// Every door of the platform.
 pub const TABLE: &[Entry] = &[
@@ -45,18 +48,18 @@ pub const TABLE: &[Entry] = &[
     http("POST", "/api/players/login", Access::PUBLIC),
     http("POST", "/api/players/refresh", Access::PUBLIC),
     http("POST", "/api/players/logout", Access::PUBLIC),
-    http("GET", "/api/stats/players", Access::AUTHENTICATED),
-    http("GET", "/api/stats/matches", Access::AUTHENTICATED),
-    http("GET", "/api/stats/revenue", Access::AUTHENTICATED),
-    http("GET", "/api/leaderboard", Access::AUTHENTICATED),
-    http("GET", "/history", Access::AUTHENTICATED),
-    http("GET", "/api/chat/{room}/history", Access::AUTHENTICATED),
+    http("GET", "/api/stats/players", STATISTICS.or_players()),
+    http("GET", "/api/stats/matches", STATISTICS.or_players()),
+    http("GET", "/api/stats/revenue", STATISTICS.or_players()),
+    http("GET", "/api/leaderboard", STATISTICS.or_players()),
+    http("GET", "/history", CHAT_READS.or_players()),
+    http("GET", "/api/chat/{room}/history", CHAT_READS.or_players()),
     http("GET", "/api/players/{player_id}", ONE_PLAYER),
     http("GET", "/api/players/{player_id}/matches", ONE_PLAYER),
     http("GET", "/api/players/{player_id}/transactions", ONE_PLAYER),
     http("GET", "/api/players/{player_id}/rank", ONE_PLAYER),
     // A player sees the matches that it played in: the handler looks.
-    http("GET", "/api/matches/{match_id}", Access::AUTHENTICATED),
+    http("GET", "/api/matches/{match_id}", MATCH_READS.or_players()),
     http("POST", "/api/matches/start", MATCHES),
     http("POST", "/api/matches/complete", MATCHES),
     http("POST", "/api/matches/crash", MATCHES),
@@ -71,21 +74,17 @@ pub const TABLE: &[Entry] = &[
     http("PATCH", "/api/players/{player_id}", Access::OWN_PLAYER),
     http("DELETE", "/api/players/{player_id}", Access::OWN_PLAYER),
     http("GET", "/api/players/{player_id}/export", Access::OWN_PLAYER),
-    http("POST", "/api/players/{player_id}/password", Access::OWN_PLAYER),
-    http("POST", "/api/players/{player_id}/devices", Access::OWN_PLAYER),
-    http("DELETE", "/api/players/{player_id}/devices", Access::OWN_PLAYER),
-    http("PUT", "/api/players/{player_id}/blocks/{blocked_id}", Access::OWN_PLAYER),
-    http("DELETE", "/api/players/{player_id}/blocks/{blocked_id}", Access::OWN_PLAYER),
+    http("POST", "/api/players/{player_id}/password", OWN_CREDENTIALS),
+    http("POST", "/api/players/{player_id}/devices", OWN_CREDENTIALS),
+    http("DELETE", "/api/players/{player_id}/devices", OWN_CREDENTIALS),
     // Moderation.
     http("POST", "/api/players/{player_id}/ban", MODERATORS),
     http("DELETE", "/api/players/{player_id}/ban", MODERATORS),
     http("POST", "/api/players/{player_id}/mute", MODERATORS),
     http("DELETE", "/api/players/{player_id}/mute", MODERATORS),
-    // API keys.
+    http("GET", "/api/players/{player_id}/sanctions", MODERATORS),
+    // API keys. They are made and revoked on the database alone: `arena keys`.
     http("POST", "/api/keys/token", KEY_HOLDERS),
-    http("GET", "/api/keys", KEY_MANAGERS),
-    http("POST", "/api/keys", KEY_MANAGERS),
-    http("DELETE", "/api/keys/{key_id}", KEY_MANAGERS),
     // The socket-gateway: `hello` carries the token.
     http("GET", "/ws", Access::PUBLIC),
     // RPCs.
@@ -106,10 +105,7 @@ pub const TABLE: &[Entry] = &[
     rpc("battlearena.analytics.v1.AnalyticsService/GetLeaderboard", STATISTICS),
     rpc("battlearena.analytics.v1.AnalyticsService/GetPlayerRank", STATISTICS),
     rpc("battlearena.analytics.v1.AnalyticsService/ExportPoints", Access::SERVICES),
-    rpc(
-        "battlearena.realtime.v1.RealtimeService/ListMessages",
-        Access::SERVICES.or_operator(Scope::ChatRead),
-    ),
+    rpc("battlearena.realtime.v1.RealtimeService/ListMessages", CHAT_READS),
     rpc("grpc.health.v1.Health/Check", Access::PUBLIC),
     rpc("grpc.health.v1.Health/Watch", Access::PUBLIC),
     rpc("grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Access::PUBLIC),
@@ -124,6 +120,10 @@ pub const TABLE: &[Entry] = &[
     socket("history", Access::PLAYERS),
     socket("presence", Access::PLAYERS),
     socket("ping", Access::PLAYERS),
+    socket("refresh", Access::PLAYERS),
+    socket("block", Access::PLAYERS),
+    socket("unblock", Access::PLAYERS),
+    socket("blocks", Access::PLAYERS),
 ];
 
 const fn http(method: &'static str, pattern: &'static str, access: Access) -> Entry {

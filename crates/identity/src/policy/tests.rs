@@ -58,6 +58,7 @@ fn sort_of(door: Door<'_>) -> &'static str {
             ("GET", "/api/leaderboard" | "/history" | "/api/chat/{room}/history") => "authenticated",
             ("GET", "/api/matches/{match_id}") => "authenticated",
             ("GET", "/api/players/{player_id}/export") => "own player",
+            ("GET", "/api/players/{player_id}/sanctions") => "moderators",
             ("GET", path) if path.starts_with("/api/players/{player_id}") => "one player",
             ("POST", path) if path.starts_with("/api/matches/") => "matches",
             ("POST", "/api/transactions/create") => "own player",
@@ -66,7 +67,6 @@ fn sort_of(door: Door<'_>) -> &'static str {
                 "moderators"
             }
             ("POST", "/api/keys/token") => "keys",
-            (_, "/api/keys" | "/api/keys/{key_id}") => "moderators",
             (_, path) if path.starts_with("/api/players/{player_id}") => "own player",
             other => panic!("no expectation for {other:?}"),
         },

@@ -38,6 +38,11 @@ pub struct SecretSetting<N> {
 }
 
 impl<N: SecretName> SecretSetting<N> {
+    /// As if the environment had given it.
+    pub fn given(secret: Option<Secret>) -> Self {
+        Self { value: secret, file: None, name: PhantomData }
+    }
+
     /// The secret if it was given, from whichever source; a file loses the newline at its end.
     ///
     /// # Errors

@@ -47,11 +47,18 @@ impl TokenCache {
 
     /// What was found, as long as the same keys hold.
     pub(super) fn get(&self, key: &Key, generation: u64) -> Option<Verified> {
+        let found = self.recall(key, generation);
+        if found.is_none() {
+            self.misses.increment(1)
+        }
+        found
+    }
+
+    /// The same, for who comes back with [`TokenCache::get`] when there is nothing: a miss is counted there.
+    pub(super) fn recall(&self, key: &Key, generation: u64) -> Option<Verified> {
         let found = self.entries.get(key).filter(|verified| verified.generation == generation);
         if found.is_some() {
             self.hits.increment(1)
-        } else {
-            self.misses.increment(1)
         }
         found
     }

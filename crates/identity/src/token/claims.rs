@@ -1,6 +1,7 @@
 //! What a token says, and the caller that follows from it. Conversions only: no key, no clock.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use battlearena_proto::PlayerId;
 use jiff::Timestamp;
@@ -70,8 +71,12 @@ impl<'a> Claims<'a> {
         }
     }
 
-    /// Who it is about, and when it ends, if it holds at `now`.
-    pub(super) fn check(&self, now: Timestamp) -> Result<(Caller, Timestamp), Refusal> {
+    /// Who it is about, and when it ends, if it holds at `now` and was made for no longer than `longest_life`.
+    pub(super) fn check(
+        &self,
+        now: Timestamp,
+        longest_life: Duration,
+    ) -> Result<(Caller, Timestamp), Refusal> {
         let Self { iss, aud, sub: _, role: _, sid: _, scope: _, name: _, iat, nbf, exp } = self;
         if iss != ISSUER {
             return Err(Refusal::WrongIssuer);
@@ -85,6 +90,9 @@ impl<'a> Claims<'a> {
         }
         if (*nbf).max(*iat) > now.as_second().saturating_add(LEEWAY_SECONDS) {
             return Err(Refusal::NotYetValid);
+        }
+        if exp.saturating_sub(*iat) > i64::try_from(longest_life.as_secs()).unwrap_or(i64::MAX) {
+            return Err(Refusal::Malformed);
         }
         Ok((self.caller().ok_or(Refusal::Malformed)?, expires))
     }

@@ -7,33 +7,25 @@ use crate::caller::unauthenticated;
 
 /// Why a credential was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+#[error("{}", self.as_str())]
 pub enum Refusal {
     /// It is none of ours: too long, not three parts, another algorithm, a claim that is missing or of another type.
-    #[error("malformed")]
     Malformed,
     /// It names a key that is not known, or it is a service key that is not ours.
-    #[error("wrong_key")]
     WrongKey,
     /// The key is known, and did not sign this.
-    #[error("bad_signature")]
     BadSignature,
     /// Its time is over.
-    #[error("expired")]
     Expired,
     /// Its time has not come.
-    #[error("not_yet_valid")]
     NotYetValid,
     /// It was made for somebody else.
-    #[error("wrong_audience")]
     WrongAudience,
     /// It was made by somebody else.
-    #[error("wrong_issuer")]
     WrongIssuer,
     /// The session, the player or the key was locked out after it was made.
-    #[error("revoked")]
     Revoked,
     /// The signing keys have not been learned yet, so that nothing can be told about it.
-    #[error("no_keys_yet")]
     NoKeysYet,
 }
 
@@ -52,6 +44,21 @@ label! {
 }
 
 impl Refusal {
+    /// The word for it, for spans and the event log.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::WrongKey => "wrong_key",
+            Self::BadSignature => "bad_signature",
+            Self::Expired => "expired",
+            Self::NotYetValid => "not_yet_valid",
+            Self::WrongAudience => "wrong_audience",
+            Self::WrongIssuer => "wrong_issuer",
+            Self::Revoked => "revoked",
+            Self::NoKeysYet => "no_keys_yet",
+        }
+    }
+
     /// As a metric label.
     pub fn reason(self) -> RefusalReason {
         match self {

@@ -2,6 +2,7 @@
 //! under.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -24,11 +25,11 @@ pub struct Verifier(Arc<Inner>);
 pub struct VerifierOptions {
     /// The key that the services share; without one nobody is a service.
     pub service_key: Option<ServiceKey>,
-    /// In open mode, who shows nothing is [`Caller::Open`] and not [`Caller::Anonymous`]. What is shown is checked all
-    /// the same.
-    pub open: bool,
     /// How many tokens are remembered, at some 150 bytes each.
     pub most_cached_tokens: usize,
+    /// How long a token may be made for. A revocation is remembered for that long, so that a token which lives longer
+    /// would outlive it, whoever signed it.
+    pub longest_life: Duration,
 }
 
 struct Inner {
@@ -41,7 +42,7 @@ struct Inner {
 
 impl Default for VerifierOptions {
     fn default() -> Self {
-        Self { service_key: None, open: false, most_cached_tokens: 100_000 }
+        Self { service_key: None, most_cached_tokens: 100_000, longest_life: Duration::from_secs(300) }
     }
 }
 
@@ -61,12 +62,26 @@ impl Verifier {
         self.counted(self.0.authenticate(authorization, now))
     }
 
-    /// Whom a bare token names: for sockets, whose `hello` carries it.
+    /// Who sent a request, if that can be said without checking a signature: by a token that was checked before, or by
+    /// the key of the services. `None` says nothing: [`Verifier::authenticate`] decides.
+    pub fn recall(&self, authorization: Option<&str>, now: Timestamp) -> Option<Caller> {
+        self.0.recall(authorization, now)
+    }
+
+    /// Whom a bare token names.
     ///
     /// # Errors
     /// [`Refusal`], counted.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<Caller, Refusal> {
-        self.counted(self.0.verify(token, now))
+        self.verify_until(token, now).map(|(caller, _)| caller)
+    }
+
+    /// Whom a bare token names, and until when: for sockets, whose `hello` carries it, and which stay open.
+    ///
+    /// # Errors
+    /// [`Refusal`], counted.
+    pub fn verify_until(&self, token: &str, now: Timestamp) -> Result<(Caller, Timestamp), Refusal> {
+        self.counted(self.0.verify(token, now)).map(|verified| (verified.caller, verified.expires))
     }
 
     /// What is refused; an open socket asks again from time to time whether its caller still may.
@@ -74,7 +89,7 @@ impl Verifier {
         &self.0.revocations
     }
 
-    fn counted(&self, outcome: Result<Caller, Refusal>) -> Result<Caller, Refusal> {
+    fn counted<T>(&self, outcome: Result<T, Refusal>) -> Result<T, Refusal> {
         outcome.inspect_err(|refusal| self.0.refusals.count(*refusal))
     }
 
@@ -87,9 +102,8 @@ impl Verifier {
 impl Inner {
     fn authenticate(&self, authorization: Option<&str>, now: Timestamp) -> Result<Caller, Refusal> {
         match Bearer::of(authorization)? {
-            None if self.options.open => Ok(Caller::Open),
             None => Ok(Caller::Anonymous),
-            Some(Bearer::Token(token)) => self.verify(token, now),
+            Some(Bearer::Token(token)) => Ok(self.verify(token, now)?.caller),
             Some(Bearer::ServiceKey(presented)) => match &self.options.service_key {
                 Some(key) if key.matches(presented) => Ok(Caller::Service),
                 Some(_) | None => Err(Refusal::WrongKey),
@@ -98,7 +112,22 @@ impl Inner {
         }
     }
 
-    fn verify(&self, token: &str, now: Timestamp) -> Result<Caller, Refusal> {
+    fn recall(&self, authorization: Option<&str>, now: Timestamp) -> Option<Caller> {
+        match Bearer::of(authorization).ok()?? {
+            Bearer::Token(token) => {
+                let generation = self.keys.current()?.generation();
+                let verified = self.cache.recall(&TokenCache::key(token), generation)?;
+                let holds = verified.expires > now && !self.revocations.refuse(&verified.caller, now);
+                holds.then_some(verified.caller)
+            }
+            Bearer::ServiceKey(presented) => {
+                self.options.service_key.as_ref().filter(|key| key.matches(presented)).map(|_| Caller::Service)
+            }
+            Bearer::ApiKey(_) => None,
+        }
+    }
+
+    fn verify(&self, token: &str, now: Timestamp) -> Result<Verified, Refusal> {
         if token.len() > super::MOST_TOKEN_BYTES {
             return Err(Refusal::Malformed);
         }
@@ -110,7 +139,8 @@ impl Inner {
                 let token = Unverified::parse(token)?;
                 let key = keys.find(&token.key_id).ok_or_else(|| self.keys.miss())?;
                 let payload = token.verify(key)?;
-                let (caller, expires) = jws::object::<Claims<'_>>(&payload)?.check(now)?;
+                let claims = jws::object::<Claims<'_>>(&payload)?;
+                let (caller, expires) = claims.check(now, self.options.longest_life)?;
                 let verified = Verified { caller, expires, generation: keys.generation() };
                 self.cache.insert(place, verified.clone());
                 verified
@@ -123,6 +153,6 @@ impl Inner {
         if self.revocations.refuse(&verified.caller, now) {
             return Err(Refusal::Revoked);
         }
-        Ok(verified.caller)
+        Ok(verified)
     }
 }

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use battlearena_proto::chain;
 use battlearena_runtime::CancellationToken;
 use battlearena_storage::{Ownership, StorageError};
 
@@ -36,7 +37,7 @@ pub(crate) async fn run(service: MatchService, patience: Patience, stop: Cancell
                 match look(&service, &patience, Instant::now() >= deaf_until).await {
                     Ok(()) => looked = Some(Instant::now()),
                     Err(error) => {
-                        tracing::warn!(%error, "the reaper could not look");
+                        tracing::warn!(error = chain(&error), "the reaper could not look");
                         looked = None;
                     }
                 }

@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use battlearena_identity::Settings;
+use battlearena_identity::testing::Issuer;
 use battlearena_match::{App, Config};
+use battlearena_proto::EventKind;
 use battlearena_proto::events::event_log_service_client::EventLogServiceClient;
 use battlearena_proto::events::{Event, SubscribeRequest};
 use battlearena_proto::matches::match_service_client::MatchServiceClient;
@@ -12,6 +15,7 @@ use battlearena_storage::events::RelaySettings;
 use battlearena_storage::testing::TestDatabase;
 use battlearena_storage::{Database, DatabaseSettings};
 use battlearena_telemetry::grpc::InstrumentedChannel;
+use http::HeaderValue;
 
 /// Running services. They stop when dropped.
 pub(crate) struct Platform {
@@ -37,6 +41,19 @@ impl Platform {
 
     /// Starts with another limit for the silence between heartbeats, in seconds.
     pub(crate) async fn start_with(heartbeat_timeout_seconds: u32) -> Self {
+        Self::build(heartbeat_timeout_seconds, Settings::open(), None).await
+    }
+
+    /// Starts in required mode. The clients here call as a service does.
+    pub(crate) async fn start_guarded(issuer: &Issuer) -> Self {
+        Self::build(30, issuer.settings(), Some(issuer.service())).await
+    }
+
+    async fn build(
+        heartbeat_timeout_seconds: u32,
+        identity: Settings,
+        credential: Option<HeaderValue>,
+    ) -> Self {
         battlearena_telemetry::start_for_tests();
         let migrators = [battlearena_match::migrator().unwrap(), battlearena_analytics::migrator().unwrap()];
         let url = TestDatabase::create(&migrators).await.url;
@@ -48,6 +65,7 @@ impl Platform {
             http: any,
             grpc: any,
             open_bind_any: false,
+            identity: identity.clone(),
             event_retention_days: 90,
             database: database.clone(),
         };
@@ -61,6 +79,7 @@ impl Platform {
             http: any,
             grpc: any,
             open_bind_any: false,
+            identity,
             match_ttl_seconds: 7200,
             heartbeat_timeout_seconds,
             database,
@@ -70,7 +89,9 @@ impl Platform {
         let (http, grpc) = (format!("http://{}", app.http_addr()), format!("http://{}", app.grpc_addr()));
         let stopped = stop.clone();
         tasks.spawn("match", async move { app.run(stopped).await.unwrap() });
-        let connect = |url: &str| battlearena_telemetry::grpc::connect(url).unwrap();
+        let connect = |url: &str| {
+            battlearena_telemetry::grpc::connect(url).unwrap().with_credential(credential.clone())
+        };
         Self {
             client: MatchServiceClient::new(connect(&grpc)),
             log: EventLogServiceClient::new(connect(&event_log_url)),
@@ -86,9 +107,27 @@ impl Platform {
         Database::new(&DatabaseSettings::for_url(&self.url), "test").unwrap()
     }
 
+    /// A client that calls with a credential, or without one.
+    pub(crate) fn client(&self, credential: Option<HeaderValue>) -> MatchServiceClient<InstrumentedChannel> {
+        let channel = battlearena_telemetry::grpc::connect(&self.grpc).unwrap();
+        MatchServiceClient::new(channel.with_credential(credential))
+    }
+
     /// Starts a match.
     pub(crate) async fn start_match(&self, players: &[i64]) -> Match {
         self.client.clone().start_match(start(players, "")).await.unwrap().into_inner().r#match.unwrap()
+    }
+
+    /// The first event of a kind, once it is there.
+    pub(crate) async fn event(&self, kind: EventKind) -> Event {
+        let request =
+            SubscribeRequest { kinds: vec![kind.as_str().to_owned()], ..SubscribeRequest::default() };
+        let mut stream = self.log.clone().subscribe(request).await.unwrap().into_inner();
+        loop {
+            if let Some(event) = stream.message().await.unwrap().unwrap().events.into_iter().next() {
+                return event;
+            }
+        }
     }
 
     /// The events from the beginning, as many as asked for.

@@ -164,7 +164,12 @@ impl Player {
                 self.book(entry, Outcome::Failed, 0, Some(problem));
                 self.state().ended = Some(reason);
             }
-            Event::Connected { .. } | Event::Presence(_) | Event::PresenceChanged(_) => {}
+            Event::Connected { .. }
+            | Event::Presence(_)
+            | Event::PresenceChanged(_)
+            | Event::Blocked(_)
+            | Event::Unblocked(_)
+            | Event::Blocks(_) => {}
         }
     }
 
@@ -208,7 +213,7 @@ impl Player {
         let Refused { channel, client_id, code, message, .. } = refused;
         let problem = Problem { example: format!("{code}: {message}"), what: code.clone() };
         let Some(client_id) = client_id else {
-            let (begun, expected) = if channel == Channel::room(IMPOSSIBLE) {
+            let (begun, expected) = if channel == Some(Channel::room(IMPOSSIBLE)) {
                 (self.mistake.take().unwrap_or_else(|| mistake_of(self.player_id)), code == "invalid")
             } else {
                 (self.entry.take().unwrap_or_else(|| entry_of(self.player_id)), false)

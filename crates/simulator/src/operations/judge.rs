@@ -1,7 +1,7 @@
 //! What an answer proves: that an operation took place, that it did not, or nothing. Pure.
 
 use battlearena_client::calls::{LoggedIn, Player, PurchaseDecision, StartedMatch};
-use battlearena_client::{Delivery, Error, Refusal};
+use battlearena_client::{Delivery, Error, Refusal, Tokens};
 use battlearena_proto::{ErrorKind, MatchId, MatchStatus, PlayerId, TransactionStatus};
 
 use crate::report::Problem;
@@ -43,8 +43,15 @@ pub(super) fn anything<A>(_: &A) -> Result<(), String> {
     Ok(())
 }
 
-pub(super) fn logged_in(expected: PlayerId) -> impl FnOnce(&LoggedIn) -> Result<(), String> {
-    move |answer| same_player(answer.player_id, expected)
+/// The player who was expected: the new session, if any.
+pub(super) fn logged_in(expected: PlayerId) -> impl FnOnce(&LoggedIn) -> Result<Option<Tokens>, String> {
+    move |answer| same_player(answer.player_id, expected).map(|()| answer.tokens.clone())
+}
+
+/// Some player, with a session.
+pub(super) fn session(answer: &LoggedIn) -> Result<(PlayerId, Tokens), String> {
+    let tokens = answer.tokens.clone().ok_or("no session")?;
+    Ok((answer.player_id, tokens))
 }
 
 pub(super) fn profile_of(expected: PlayerId) -> impl FnOnce(&Player) -> Result<(), String> {

@@ -75,7 +75,7 @@ impl Players {
             match.player_count = plan.roster.ids().len(),
             match.server_region = plan.region,
         );
-        let delivery = self.deliver(&span, requests::start_match(&plan)).await;
+        let delivery = self.deliver(&span, &self.cast.server(), requests::start_match(&plan)).await;
         let verdict = judge(&delivery, judge::started_match);
         match &verdict {
             Verdict::Applied(_) => self.truth().reached(plan.match_type, Stage::Started),
@@ -93,7 +93,7 @@ impl Players {
     async fn simulate_match_completion(&self, open: &OpenMatch, due: Instant, operation: Operation) {
         let span = operation_span!("simulate_match_completion", match.id = open.match_id.get());
         open.link(&span);
-        let delivery = self.deliver(&span, requests::complete_match(open)).await;
+        let delivery = self.deliver(&span, &self.cast.server(), requests::complete_match(open)).await;
         let verdict = judge(&delivery, |answer| judge::has_status(answer.status, MatchStatus::Completed));
         self.book_end(open.plan.match_type, Stage::Completed, &verdict);
         self.book(&span, operation, due, &delivery, verdict);
@@ -102,7 +102,7 @@ impl Players {
     async fn simulate_match_crash(&self, open: &OpenMatch, due: Instant, operation: Operation) {
         let span = operation_span!("simulate_match_crash", match.id = open.match_id.get());
         open.link(&span);
-        let delivery = self.deliver(&span, requests::crash_match(open.match_id)).await;
+        let delivery = self.deliver(&span, &self.cast.server(), requests::crash_match(open.match_id)).await;
         let verdict = judge(&delivery, |answer| judge::has_status(answer.status, MatchStatus::Crashed));
         self.book_end(open.plan.match_type, Stage::Crashed, &verdict);
         self.book(&span, operation, due, &delivery, verdict);
@@ -121,7 +121,7 @@ impl Players {
     /// at its own end.
     pub(crate) async fn simulate_heartbeat(&self, match_id: MatchId, due: Instant) {
         let span = operation_span!("simulate_heartbeat", match.id = match_id.get());
-        let delivery = self.deliver(&span, calls::heartbeat(match_id)).await;
+        let delivery = self.deliver(&span, &self.cast.server(), calls::heartbeat(match_id)).await;
         let verdict = match judge_refusal(&delivery, ErrorKind::Conflict) {
             Verdict::Applied(()) => Verdict::Applied(()),
             Verdict::NotApplied(_) | Verdict::Unknown(_) => judge(&delivery, judge::anything),

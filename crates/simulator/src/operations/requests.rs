@@ -5,16 +5,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use battlearena_client::Call;
 use battlearena_client::calls::{
-    self, Cents, CompletedMatch, CrashedMatch, EndedMatch, LoggedIn, NewPlayer, Purchase, PurchaseDecision,
-    RecordedEvent, Registered, StartedMatch, SystemEvent,
+    self, Cents, CompletedMatch, CrashedMatch, EndedMatch, LogIn, LoggedIn, NewPlayer, Purchase,
+    PurchaseDecision, RecordedEvent, Registered, StartedMatch, SystemEvent,
 };
 use battlearena_proto::{MatchId, PlayerId, Tier};
 
 use super::OpenMatch;
+use crate::cast::Account;
 use crate::plan::{Item, MatchPlan, Notice, REGIONS};
 
 /// No id comes near it.
 const UNKNOWN_ID: i64 = 9_000_000_000_000_000;
+/// There is no such player.
+pub(super) const UNKNOWN_PLAYER: PlayerId = PlayerId(UNKNOWN_ID);
 
 /// Makes calls, each mutation with a key of its own.
 #[derive(Debug)]
@@ -29,7 +32,8 @@ impl Requests {
         Self { run: rand::random(), next: AtomicU64::new(0) }
     }
 
-    pub(super) fn register(&self) -> Call<Registered> {
+    /// A new player, with an account of its own or, in open mode, under a name of this run.
+    pub(super) fn register(&self, account: Option<&Account>) -> Call<Registered> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let username = format!("sim-{:016x}-{number}", self.run);
         let tier = match number % 20 {
@@ -37,13 +41,14 @@ impl Requests {
             1..=3 => Tier::Premium,
             _ => Tier::Free,
         };
-        calls::register(&NewPlayer {
-            email: &format!("{username}@players.example"),
-            username: &username,
+        let email = format!("{username}@players.example");
+        let new = NewPlayer {
             level: 1 + (number % 50) as u32,
             tier,
             region: REGIONS[(number % REGIONS.len() as u64) as usize],
-        })
+            ..NewPlayer::named(&username, &email)
+        };
+        account.map_or_else(|| calls::register(&new), |account| account.register(&new))
     }
 }
 
@@ -77,19 +82,14 @@ pub(super) fn system_event(notice: &Notice) -> Call<RecordedEvent> {
     calls::record_event(&SystemEvent { event_type, severity, message, metadata: None })
 }
 
-/// Must be refused, because there is no such player.
-pub(super) fn unknown_player() -> Call<LoggedIn> {
-    calls::log_in(PlayerId(UNKNOWN_ID)).once()
-}
-
 /// Must be refused, because it is not JSON.
 pub(super) fn malformed_body() -> Call<LoggedIn> {
-    unknown_player().with_body(r#"{"player_id": 1, "#)
+    calls::log_in(LogIn::Number(UNKNOWN_PLAYER)).with_body(r#"{"player_id": 1, "#)
 }
 
 /// Must be refused, because there is no such match.
 pub(super) fn unknown_match() -> Call<CrashedMatch> {
-    crash_match(MatchId(UNKNOWN_ID)).once()
+    crash_match(MatchId(UNKNOWN_ID))
 }
 
 #[cfg(test)]
@@ -100,12 +100,12 @@ mod tests {
     fn every_mutation_has_a_key_of_its_own_and_a_log_in_none() {
         let keys = [1, 1, 2].map(|id| crash_match(MatchId(id)).key().unwrap().to_owned());
         assert!(keys[0] != keys[1] && keys[0] != keys[2] && keys[1] != keys[2]);
-        assert_eq!(calls::log_in(PlayerId(1)).key(), None);
+        assert_eq!(calls::log_in(LogIn::Number(PlayerId(1))).key(), None);
     }
 
     #[test]
     fn names_of_two_runs_differ() {
-        let (one, other) = (Requests::new().register(), Requests::new().register());
+        let (one, other) = (Requests::new().register(None), Requests::new().register(None));
         assert_ne!(one.body(), other.body());
     }
 

@@ -40,7 +40,17 @@ impl Sockets {
         battlearena_telemetry::start_for_tests();
         let database = TestDatabase::create(&[migrator().unwrap()]).await.url;
         let nobody = "http://127.0.0.1:9";
-        let line = ["x", "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--event-log-url", nobody];
+        let line = [
+            "x",
+            "--auth",
+            "open",
+            "--http",
+            "127.0.0.1:0",
+            "--grpc",
+            "127.0.0.1:0",
+            "--event-log-url",
+            nobody,
+        ];
         let config = Cli::parse_from([&line[..], &["--database-url", &database]].concat()).config;
         let app = App::build(config).await.unwrap();
         let (http, grpc) = (app.http_addr(), format!("http://{}", app.grpc_addr()));

@@ -12,10 +12,21 @@ pub(crate) enum Answer<'a> {
         id: Option<&'a str>,
         protocol: i64,
         session: &'a str,
+        player_id: i64,
+        username: &'a str,
+        /// When the token ends that was shown, where one was.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        expires_at: Option<Timestamp>,
         server_time: Timestamp,
         heartbeat_seconds: u64,
         timeout_seconds: u64,
         limits: Limits,
+    },
+    Refreshed {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        expires_at: Option<Timestamp>,
     },
     Subscribed {
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -85,6 +96,21 @@ pub(crate) enum Answer<'a> {
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         truncated: bool,
     },
+    Blocked {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<&'a str>,
+        player_id: i64,
+    },
+    Unblocked {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<&'a str>,
+        player_id: i64,
+    },
+    Blocks {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<&'a str>,
+        player_ids: &'a [i64],
+    },
     Event {
         channel: &'a str,
         offset: i64,
@@ -111,6 +137,8 @@ pub(crate) enum Answer<'a> {
         field: Option<&'a str>,
         #[serde(skip_serializing_if = "Option::is_none")]
         client_id: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
     },
 }
 
@@ -146,64 +174,12 @@ pub(crate) struct Limits {
     pub(crate) recovery_messages: usize,
 }
 
-/// One publication of a channel: its offset and its frame's text.
+/// One publication of a channel: its offset, the player whose name stands in it, and its frame's text.
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) offset: i64,
+    pub(crate) names: Option<i64>,
     pub(crate) text: Vec<u8>,
-}
-
-/// Why a command is not carried out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Refusal {
-    pub(crate) code: ErrorCode,
-    pub(crate) message: String,
-    pub(crate) id: Option<String>,
-    pub(crate) field: Option<&'static str>,
-    pub(crate) client_id: Option<String>,
-}
-
-macro_rules! error_codes {
-    ($($name:ident = $word:literal $close:expr;)+) => {
-        /// The codes of error frames.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub(crate) enum ErrorCode { $($name,)+ }
-
-        impl ErrorCode {
-            /// The word in the frame.
-            pub(crate) fn as_str(self) -> &'static str {
-                match self { $(Self::$name => $word,)+ }
-            }
-
-            /// The code with which the connection is closed after it, if it is.
-            pub(crate) fn close_code(self) -> Option<u16> {
-                match self { $(Self::$name => $close,)+ }
-            }
-        }
-    };
-}
-
-error_codes! {
-    Malformed = "malformed" Some(4000);
-    Unauthenticated = "unauthenticated" Some(4001);
-    UnsupportedProtocol = "unsupported_protocol" Some(4002);
-    UnknownCommand = "unknown_command" Some(4004);
-    Throttled = "throttled" Some(4029);
-    PayloadTooLarge = "payload_too_large" Some(1009);
-    UnsupportedData = "unsupported_data" Some(1003);
-    InvalidUtf8 = "invalid_utf8" Some(1007);
-    ProtocolError = "protocol_error" Some(1002);
-    Invalid = "invalid" None;
-    Conflict = "conflict" None;
-    Unavailable = "unavailable" None;
-    Internal = "internal" None;
-}
-
-impl ErrorCode {
-    /// Whether it is the platform's fault, and not the client's.
-    pub(crate) fn is_ours(self) -> bool {
-        matches!(self, Self::Unavailable | Self::Internal)
-    }
 }
 
 impl Answer<'_> {
@@ -214,42 +190,10 @@ impl Answer<'_> {
     }
 }
 
-impl Refusal {
-    pub(crate) fn new(code: ErrorCode, message: &str) -> Self {
-        Self { code, message: message.to_owned(), id: None, field: None, client_id: None }
-    }
-
-    pub(crate) fn invalid(field: &'static str, message: &str) -> Self {
-        Self::new(ErrorCode::Invalid, message).with_field(field)
-    }
-
-    pub(crate) fn conflict(message: &str) -> Self {
-        Self::new(ErrorCode::Conflict, message)
-    }
-
-    pub(crate) fn with_field(self, field: &'static str) -> Self {
-        Self { field: Some(field), ..self }
-    }
-
-    pub(crate) fn with_client_id(self, client_id: &str) -> Self {
-        Self { client_id: Some(client_id.to_owned()), ..self }
-    }
-
-    pub(crate) fn with_id(self, id: Option<&str>) -> Self {
-        Self { id: id.map(str::to_owned), ..self }
-    }
-
-    /// The frame's text.
-    pub(crate) fn to_text(&self) -> Vec<u8> {
-        let Self { code, message, id, field, client_id } = self;
-        let (id, client_id) = (id.as_deref(), client_id.as_deref());
-        Answer::Error { id, code: code.as_str(), message, field: *field, client_id }.to_text()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Refusal;
 
     #[test]
     fn frames_are_as_documented() {
@@ -283,6 +227,11 @@ mod tests {
         assert_eq!(
             String::from_utf8(refusal.to_text()).unwrap(),
             r#"{"type":"error","id":"9","code":"invalid","message":"is missing","field":"room"}"#
+        );
+        let muted = Refusal::muted(Some(Timestamp::UNIX_EPOCH)).with_client_id("c");
+        assert_eq!(
+            String::from_utf8(muted.to_text()).unwrap(),
+            r#"{"type":"error","code":"forbidden","message":"you are muted","client_id":"c","until":"1970-01-01T00:00:00Z"}"#
         );
     }
 }

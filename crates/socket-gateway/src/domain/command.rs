@@ -1,8 +1,10 @@
 //! What a client may say: one JSON object, read into a command whose fields hold what the protocol promises.
 
-use serde_json::{Map, Value};
+use battlearena_identity::Secret;
+use serde_json::Value;
 
-use super::answer::{ErrorCode, Refusal};
+use super::fields::Fields;
+use super::refusal::{ErrorCode, Refusal};
 
 /// The version of the protocol.
 pub(crate) const PROTOCOL: i64 = 1;
@@ -11,7 +13,7 @@ pub(crate) const PROTOCOL: i64 = 1;
 const USUAL_PAGE: i64 = 50;
 
 /// A command with its envelope.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub(crate) struct Command {
     /// The client's name for the request, given back in the answer.
     pub(crate) id: Option<String>,
@@ -21,9 +23,10 @@ pub(crate) struct Command {
 }
 
 /// What is to be done.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub(crate) enum Action {
-    Hello { player_id: i64, username: String },
+    Hello(Introduction),
+    Refresh { token: Secret },
     Subscribe { topic: Topic, position: Option<Position> },
     Unsubscribe { topic: Topic },
     Join { room: String, position: Option<Position> },
@@ -31,7 +34,26 @@ pub(crate) enum Action {
     Message { room: String, client_id: String, text: String },
     History { room: String, limit: i64, before: Option<i64> },
     Presence { room: String },
+    Block { player_id: i64 },
+    Unblock { player_id: i64 },
+    Blocks,
     Ping,
+}
+
+/// How a client says who it is: one of the two counts.
+#[derive(Debug)]
+pub(crate) struct Introduction {
+    /// An access token, where one is required.
+    pub(crate) token: Option<Secret>,
+    /// Its word, where that is enough; or what is wrong with it.
+    pub(crate) claim: Result<Claim, Refusal>,
+}
+
+/// A player that a client says it is.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Claim {
+    pub(crate) player_id: i64,
+    pub(crate) username: String,
 }
 
 /// A channel by its name.
@@ -60,7 +82,7 @@ pub(crate) fn parse(text: &str) -> Result<Command, Refusal> {
     let Some(Value::String(kind)) = object.get("type") else {
         return Err(malformed("a frame must have a type, which is a string"));
     };
-    let fields = Fields(&object);
+    let fields = Fields::of(&object);
     let id = fields.optional_text("id", 64)?;
     let action = action(kind, &fields).map_err(|refusal| Refusal { id: id.clone(), ..refusal })?;
     // A trace context that is not one is no reason to refuse a command.
@@ -72,6 +94,7 @@ pub(crate) fn parse(text: &str) -> Result<Command, Refusal> {
 fn action(kind: &str, fields: &Fields<'_>) -> Result<Action, Refusal> {
     Ok(match kind {
         "hello" => hello(fields)?,
+        "refresh" => Action::Refresh { token: fields.required("token", fields.optional_token()?)? },
         "subscribe" => Action::Subscribe { topic: fields.topic()?, position: fields.position()? },
         "unsubscribe" => Action::Unsubscribe { topic: fields.topic()? },
         "join" => Action::Join { room: fields.room()?, position: fields.position()? },
@@ -83,6 +106,9 @@ fn action(kind: &str, fields: &Fields<'_>) -> Result<Action, Refusal> {
             before: fields.optional_number("before", 1, i64::MAX)?,
         },
         "presence" => Action::Presence { room: fields.room()? },
+        "block" => Action::Block { player_id: fields.player_id()? },
+        "unblock" => Action::Unblock { player_id: fields.player_id()? },
+        "blocks" => Action::Blocks,
         "ping" => Action::Ping,
         other => {
             let other: String = other.chars().take(50).collect();
@@ -97,12 +123,16 @@ fn hello(fields: &Fields<'_>) -> Result<Action, Refusal> {
         let message = format!("this server speaks protocol {PROTOCOL}, not {protocol}");
         return Err(Refusal::new(ErrorCode::UnsupportedProtocol, &message).with_field("protocol"));
     }
-    let player_id = fields.required("player_id", fields.optional_number("player_id", 1, i64::MAX)?)?;
+    Ok(Action::Hello(Introduction { token: fields.optional_token()?, claim: claim(fields) }))
+}
+
+fn claim(fields: &Fields<'_>) -> Result<Claim, Refusal> {
+    let player_id = fields.player_id()?;
     let username = fields.required("username", fields.optional_text("username", 50)?)?;
     if username.chars().any(char::is_control) {
         return Err(Refusal::invalid("username", "must have no control characters"));
     }
-    Ok(Action::Hello { player_id, username })
+    Ok(Claim { player_id, username })
 }
 
 fn message(fields: &Fields<'_>) -> Result<Action, Refusal> {
@@ -120,71 +150,6 @@ fn message(fields: &Fields<'_>) -> Result<Action, Refusal> {
     Ok(Action::Message { room, client_id, text: said })
 }
 
-/// Holds the name of a room against the rules.
-pub(crate) fn check_room(room: &str) -> Result<(), &'static str> {
-    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    if (1..=64).contains(&room.len()) && room.bytes().all(is_allowed) {
-        return Ok(());
-    }
-    Err("must be 1 to 64 letters, digits, dots, underscores and hyphens")
-}
-
-struct Fields<'a>(&'a Map<String, Value>);
-
-impl Fields<'_> {
-    fn get(&self, name: &str) -> Option<&Value> {
-        self.0.get(name).filter(|value| !value.is_null())
-    }
-
-    fn required<T>(&self, name: &'static str, value: Option<T>) -> Result<T, Refusal> {
-        value.ok_or_else(|| Refusal::invalid(name, "is missing"))
-    }
-
-    fn optional_text(&self, name: &'static str, longest: usize) -> Result<Option<String>, Refusal> {
-        let Some(value) = self.get(name) else { return Ok(None) };
-        let Value::String(text) = value else { return Err(Refusal::invalid(name, "must be a string")) };
-        // PostgreSQL's text holds every character but this one.
-        if text.is_empty() || text.chars().count() > longest || text.contains('\0') {
-            return Err(Refusal::invalid(name, &format!("must have 1 to {longest} characters")));
-        }
-        Ok(Some(text.clone()))
-    }
-
-    fn optional_number(&self, name: &'static str, least: i64, most: i64) -> Result<Option<i64>, Refusal> {
-        let Some(value) = self.get(name) else { return Ok(None) };
-        let number = value.as_i64().filter(|number| (least..=most).contains(number));
-        let message = || match most {
-            i64::MAX => format!("must be an integer from {least}"),
-            most => format!("must be an integer from {least} to {most}"),
-        };
-        number.map(Some).ok_or_else(|| Refusal::invalid(name, &message()))
-    }
-
-    fn room(&self) -> Result<String, Refusal> {
-        let room = self.required("room", self.optional_text("room", 64)?)?;
-        check_room(&room).map_err(|message| Refusal::invalid("room", message))?;
-        Ok(room)
-    }
-
-    fn topic(&self) -> Result<Topic, Refusal> {
-        let channel = self.required("channel", self.optional_text("channel", 69)?)?;
-        match channel.strip_prefix("room:") {
-            Some(room) if check_room(room).is_ok() => Ok(Topic::Room(room.to_owned())),
-            None if channel == "feed" => Ok(Topic::Feed),
-            _ => Err(Refusal::invalid("channel", "must be \"feed\" or \"room:\" and the name of a room")),
-        }
-    }
-
-    fn position(&self) -> Result<Option<Position>, Refusal> {
-        match (self.optional_text("epoch", 64)?, self.optional_number("offset", 0, i64::MAX)?) {
-            (Some(epoch), Some(offset)) => Ok(Some(Position { epoch, offset })),
-            (None, None) => Ok(None),
-            (Some(_), None) => Err(Refusal::invalid("offset", "must come with the epoch")),
-            (None, Some(_)) => Err(Refusal::invalid("epoch", "must come with the offset")),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -199,15 +164,34 @@ mod tests {
     #[test]
     fn commands_are_read() {
         let join = parse(r#"{"type":"join","id":"1","room":"a.b","epoch":"e","offset":7,"new":{}}"#).unwrap();
-        let position = Some(Position { epoch: "e".into(), offset: 7 });
-        assert_eq!(
-            (join.id.as_deref(), join.action),
-            (Some("1"), Action::Join { room: "a.b".into(), position })
-        );
+        assert_eq!(join.id.as_deref(), Some("1"));
+        let Action::Join { room, position } = join.action else { panic!("{:?}", join.action) };
+        assert_eq!((room.as_str(), position), ("a.b", Some(Position { epoch: "e".into(), offset: 7 })));
         let history = parse(r#"{"type":"history","room":"a","before":null}"#).unwrap().action;
-        assert_eq!(history, Action::History { room: "a".into(), limit: 50, before: None });
+        assert!(matches!(&history, Action::History { room, limit: 50, before: None } if room == "a"));
         let feed = parse(r#"{"type":"subscribe","channel":"feed"}"#).unwrap().action;
-        assert_eq!(feed, Action::Subscribe { topic: Topic::Feed, position: None });
+        assert!(matches!(feed, Action::Subscribe { topic: Topic::Feed, position: None }));
+        let block = parse(r#"{"type":"block","player_id":7}"#).unwrap().action;
+        assert!(matches!(block, Action::Block { player_id: 7 }));
+    }
+
+    #[test]
+    fn hello_says_who_by_a_token_or_by_word() {
+        let hello = |rest: &str| {
+            let action = parse(&format!(r#"{{"type":"hello","protocol":1,{rest}}}"#)).unwrap().action;
+            let Action::Hello(introduction) = action else { panic!("{action:?}") };
+            introduction
+        };
+        let by_word = hello(r#""player_id":7,"username":"ada""#);
+        assert_eq!(by_word.claim, Ok(Claim { player_id: 7, username: "ada".into() }));
+        assert!(by_word.token.is_none());
+        let by_nothing = hello(r#""token":null"#);
+        let wrong = by_nothing.claim.unwrap_err();
+        assert_eq!((wrong.code, wrong.field), (ErrorCode::Invalid, Some("player_id")));
+        // A token alone is as good, and nothing shows it.
+        let by_token = hello(r#""token":"a.b.c""#);
+        assert!(!format!("{by_token:?}").contains("a.b.c"), "{by_token:?}");
+        assert_eq!(by_token.token.unwrap().expose(), "a.b.c");
     }
 
     #[test]
@@ -238,7 +222,10 @@ mod tests {
                 Some("text"),
             ),
             (r#"{"type":"hello","protocol":2}"#, ErrorCode::UnsupportedProtocol, Some("protocol")),
-            (r#"{"type":"hello","protocol":1,"player_id":0}"#, ErrorCode::Invalid, Some("player_id")),
+            (r#"{"type":"hello","protocol":1,"token":7}"#, ErrorCode::Invalid, Some("token")),
+            (r#"{"type":"refresh"}"#, ErrorCode::Invalid, Some("token")),
+            (r#"{"type":"block","player_id":0}"#, ErrorCode::Invalid, Some("player_id")),
+            (r#"{"type":"unblock","player_id":"7"}"#, ErrorCode::Invalid, Some("player_id")),
         ] {
             assert_eq!(refused(text), (code, field), "{text}");
         }
@@ -254,8 +241,8 @@ mod tests {
 
         #[test]
         fn no_object_makes_it_panic(
-            kind in "hello|subscribe|unsubscribe|join|leave|message|history|presence|ping|x",
-            name in "id|room|channel|epoch|offset|text|client_id|limit|before|protocol|player_id|username",
+            kind in "hello|refresh|subscribe|unsubscribe|join|leave|message|history|presence|block|ping|x",
+            name in "id|room|channel|epoch|offset|text|client_id|limit|before|protocol|player_id|username|token",
             value in r#"null|true|-?[0-9]{1,20}|-?[0-9]\.[0-9]e[0-9]{1,3}|"[a-z:\u{0}-\u{7f}é]{0,80}"|\[\]|\{\}"#,
         ) {
             let _ = parse(&format!(r#"{{"type":"{kind}","{name}":{value}}}"#));

@@ -10,6 +10,14 @@ use serde_json::{Value, json};
 pub(crate) const FEED_KINDS: [&str; 5] =
     ["player_registered", "match_started", "match_completed", "match_crashed", "transaction_recorded"];
 
+/// The player whose name the feed shows of an event.
+pub(crate) fn named_in(body: &Body) -> Option<i64> {
+    match body {
+        Body::PlayerRegistered(registered) => Some(registered.player_id),
+        _ => None,
+    }
+}
+
 /// The kind and the data that the feed shows; `None` for what it does not show.
 pub(crate) fn feed_event(body: &Body) -> Option<(&'static str, Value)> {
     match body {
@@ -30,6 +38,13 @@ pub(crate) fn feed_event(body: &Body) -> Option<(&'static str, Value)> {
         Body::TransactionRecorded(_)
         | Body::PlayerLoggedIn(_)
         | Body::PlayersSeen(_)
+        | Body::SessionRevoked(_)
+        | Body::LoginRefused(_)
+        | Body::CredentialChanged(_)
+        | Body::PlayerSanctioned(_)
+        | Body::KeyChanged(_)
+        | Body::PlayerDeleted(_)
+        | Body::AccessRefused(_)
         | Body::SystemEventRecorded(_) => None,
     }
 }

@@ -1,5 +1,6 @@
 //! A channel: publications in order, to everybody who listens. Subscribing and publishing take the same lock, so that a
-//! client that recovers sees each publication once, whatever happens at the same time.
+//! client that recovers sees each publication once, whatever happens at the same time. One frame is shared by all; only
+//! who has blocked somebody gets an own selection.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -36,8 +37,17 @@ pub(crate) struct Origin {
 struct State {
     floor: i64,
     last: i64,
-    recent: VecDeque<(i64, Bytes)>,
+    recent: VecDeque<Publication>,
     listeners: HashMap<u64, Arc<Socket>>,
+}
+
+/// A publication as a frame.
+#[derive(Clone)]
+struct Publication {
+    offset: i64,
+    /// The player whose name stands in it.
+    names: Option<i64>,
+    frame: Bytes,
 }
 
 impl Channel {
@@ -81,11 +91,10 @@ impl Channel {
         });
         socket.send(&answer(state.last, recovered), Sent::Answer);
         if let (Some(true), Some(position)) = (recovered, position) {
-            let first = state.recent.partition_point(|(offset, _)| *offset <= position.offset);
-            let missed: Vec<u8> = state.recent.range(first..).flat_map(|(_, frame)| frame).copied().collect();
-            let count = state.recent.len() - first;
-            if count > 0 {
-                socket.outbox.push(Chunk::new(missed.into(), count as u32, self.sent));
+            let first = state.recent.partition_point(|missed| missed.offset <= position.offset);
+            let blocked = self.blocked_by(socket);
+            if let Some(missed) = self.gather(state.recent.range(first..), blocked.as_deref()) {
+                socket.outbox.push(missed);
             }
         }
         state.listeners.insert(socket.id, socket.clone());
@@ -105,11 +114,27 @@ impl Channel {
         let (bytes, frames) = encode(fresh);
         let born = Some(born);
         let chunk = Chunk { bytes, frames: frames.len() as u32, sent: self.sent, born };
+        for socket in state.listeners.values() {
+            match self.blocked_by(socket) {
+                Some(blocked) if frames.iter().any(|frame| frame.names_one_of(&blocked)) => {
+                    if let Some(chosen) = self.gather(frames.iter(), Some(&blocked)) {
+                        socket.outbox.push(Chunk { born, ..chosen });
+                    }
+                }
+                Some(_) | None => socket.outbox.push(chunk.clone()),
+            }
+        }
         state.last = newest.offset;
         state.recent.extend(frames);
         state.forget_beyond(self.kept);
-        for socket in state.listeners.values() {
-            socket.outbox.push(chunk.clone());
+    }
+
+    /// Keeps nothing any more that names a player: who asks for what was published before it has to read it anew.
+    pub(crate) fn forget(&self, player_id: i64) {
+        let mut state = self.state();
+        if let Some(place) = state.recent.iter().rposition(|frame| frame.names == Some(player_id)) {
+            state.floor = state.recent[place].offset;
+            state.recent.drain(..=place);
         }
     }
 
@@ -123,35 +148,63 @@ impl Channel {
         }
     }
 
+    /// Whose messages a listener does not want; what else the platform tells of them it gets.
+    fn blocked_by(&self, socket: &Socket) -> Option<Arc<[i64]>> {
+        if self.sent == Sent::Message { socket.blocked() } else { None }
+    }
+
+    /// Publications in one piece, but for those of some players; `None` when nothing is left.
+    fn gather<'a>(
+        &self,
+        publications: impl Iterator<Item = &'a Publication>,
+        without: Option<&[i64]>,
+    ) -> Option<Chunk> {
+        let (mut bytes, mut count) = (Vec::new(), 0);
+        for publication in publications {
+            if !without.is_some_and(|blocked| publication.names_one_of(blocked)) {
+                bytes.extend_from_slice(&publication.frame);
+                count += 1;
+            }
+        }
+        (count > 0).then(|| Chunk::new(bytes.into(), count, self.sent))
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
+    }
+}
+
+impl Publication {
+    /// The players are in order.
+    fn names_one_of(&self, players: &[i64]) -> bool {
+        self.names.is_some_and(|player_id| players.binary_search(&player_id).is_ok())
     }
 }
 
 impl State {
     fn forget_beyond(&mut self, kept: usize) {
         while self.recent.len() > kept
-            && let Some((offset, _)) = self.recent.pop_front()
+            && let Some(oldest) = self.recent.pop_front()
         {
-            self.floor = offset;
+            self.floor = oldest.offset;
         }
     }
 }
 
 /// The frames of publications: all of them in one piece, and each as a part of it.
-fn encode(entries: &[Entry]) -> (Bytes, Vec<(i64, Bytes)>) {
+fn encode(entries: &[Entry]) -> (Bytes, Vec<Publication>) {
     let mut bytes = Vec::with_capacity(entries.iter().map(|entry| entry.text.len() + 4).sum());
     let mut ends = Vec::with_capacity(entries.len());
     for entry in entries {
         encode_text(&entry.text, &mut bytes);
-        ends.push((entry.offset, bytes.len()));
+        ends.push((entry, bytes.len()));
     }
     let bytes = Bytes::from(bytes);
     let mut start = 0;
-    let frames = ends.into_iter().map(|(offset, end)| {
+    let frames = ends.into_iter().map(|(&Entry { offset, names, text: _ }, end)| {
         let frame = bytes.slice(start..end);
         start = end;
-        (offset, frame)
+        Publication { offset, names, frame }
     });
     let frames = frames.collect();
     (bytes, frames)
@@ -163,7 +216,8 @@ mod tests {
     use crate::socket::written;
 
     fn entry(offset: i64) -> Entry {
-        Entry { offset, text: offset.to_string().into_bytes() }
+        // The authors of a room of two.
+        Entry { offset, names: Some(offset % 2), text: offset.to_string().into_bytes() }
     }
 
     fn channel(recent: std::ops::RangeInclusive<i64>) -> Channel {
@@ -199,6 +253,34 @@ mod tests {
         // More was read at the opening than is kept.
         assert_eq!(come(&channel(1..=6), Some(("e", 2))), "6 Some(false), 7");
         assert_eq!(come(&channel(1..=6), Some(("e", 3))), "6 Some(true), 4, 5, 6, 7");
+    }
+
+    #[test]
+    fn who_has_blocked_somebody_gets_the_others_messages_only() {
+        let channel = channel(1..=4);
+        let (picky, other) = (Socket::new(1, 1000, 0), Socket::new(2, 1000, 0));
+        picky.set_blocked(Some(Arc::new([1])));
+        for socket in [&picky, &other] {
+            let position = Position { epoch: "e".into(), offset: 1 };
+            channel.subscribe(socket, Some(&position), |_, _| b"hello".to_vec());
+        }
+        channel.publish(&[entry(5), entry(6), entry(7)], Instant::now());
+        channel.publish(&[entry(9)], Instant::now());
+        assert_eq!(written(&other), ["hello", "2", "3", "4", "5", "6", "7", "9"]);
+        assert_eq!(written(&picky), ["hello", "2", "4", "6"]);
+        picky.set_blocked(None);
+        channel.publish(&[entry(11)], Instant::now());
+        assert_eq!(written(&picky).last().unwrap(), "11");
+    }
+
+    #[test]
+    fn what_names_a_player_who_is_forgotten_cannot_be_recovered() {
+        let channel = channel(4..=6);
+        channel.forget(7);
+        assert_eq!(come(&channel, Some(("e", 3))), "6 Some(true), 4, 5, 6, 7");
+        channel.forget(0);
+        assert_eq!(come(&channel, Some(("e", 5))), "7 Some(false), 8");
+        assert_eq!(come(&channel, Some(("e", 6))), "8 Some(true), 7, 8, 9");
     }
 
     #[test]

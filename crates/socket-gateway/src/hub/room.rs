@@ -81,7 +81,7 @@ impl Room {
     /// The frame of a message.
     pub(crate) fn entry(&self, said: &Said) -> Entry {
         let frame = Answer::Message { channel: self.channel.name(), room: &self.name, said };
-        Entry { offset: said.offset, text: frame.to_text() }
+        Entry { offset: said.offset, names: Some(said.player_id), text: frame.to_text() }
     }
 
     pub(super) fn used(&self, now: u32) {

@@ -18,7 +18,7 @@ pub(crate) struct Page {
     pub(crate) last_offset: i64,
 }
 
-/// The newest messages before an offset.
+/// The newest messages before an offset, but for those of some players.
 ///
 /// # Errors
 /// See [`StorageError`].
@@ -28,8 +28,9 @@ pub(crate) async fn history(
     room: &str,
     limit: i64,
     before: Option<i64>,
+    without: &[i64],
 ) -> Result<Page, StorageError> {
-    read(database, room, limit, before).await.inspect_err(|error| {
+    read(database, room, limit, before, without).await.inspect_err(|error| {
         Span::current().record("error.type", error.class()).record("otel.status_code", "ERROR");
     })
 }
@@ -39,9 +40,10 @@ async fn read(
     room: &str,
     limit: i64,
     before: Option<i64>,
+    without: &[i64],
 ) -> Result<Page, StorageError> {
     let Some(row) = rooms::find(database, room).await? else { return Ok(Page::default()) };
     let through = before.map_or(row.last_offset, |before| row.last_offset.min(before - 1));
-    let messages = messages::newest(database, row.id, through, limit).await?;
+    let messages = messages::newest(database, row.id, through, without, limit).await?;
     Ok(Page { messages, epoch: row.epoch, last_offset: row.last_offset })
 }

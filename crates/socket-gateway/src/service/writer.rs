@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use battlearena_proto::Failure;
+use battlearena_proto::{Failure, chain};
 use battlearena_runtime::CancellationToken;
 use battlearena_storage::events::QueueMetrics;
 use battlearena_storage::{Database, StorageError};
@@ -18,7 +18,7 @@ use crate::domain::{Answer, ErrorCode, Refusal, Said};
 use crate::hub::{Room, Rooms};
 use crate::metrics::{Metrics, Received, Sent};
 use crate::socket::Socket;
-use crate::store::messages::{self, NewMessage, Stored};
+use crate::store::messages::{self, NewMessage, Outcome, Stored};
 use crate::store::rooms;
 
 /// Messages that may wait. More are refused: the database cannot keep up.
@@ -70,7 +70,7 @@ impl Writer {
         let mut queue = self.queue();
         if queue.is_closed || queue.drafts.len() >= MOST_WAITING {
             drop(queue);
-            draft.refuse(ErrorCode::Unavailable, "messages cannot be stored now, try again");
+            draft.refuse(Refusal::new(ErrorCode::Unavailable, "messages cannot be stored now, try again"));
             return;
         }
         queue.drafts.push(draft);
@@ -132,14 +132,15 @@ impl Writer {
     async fn write(&self, group: Vec<Draft>) {
         let began = Instant::now();
         let stored = self.store(&group).await;
-        self.metrics.processed(began.elapsed());
+        let span = group.first().map_or_else(Span::none, |draft| draft.span.clone());
+        self.metrics.processed(&span, began);
         match stored {
-            Ok(stored) => self.deliver(&group, &stored).await,
+            Ok(outcomes) => self.deliver(&group, &outcomes).await,
             // One of them may be at fault: alone, it fails alone.
             Err(error) if !error.is_transient() && group.len() > 1 => {
                 for draft in group {
                     match self.store(std::slice::from_ref(&draft)).await {
-                        Ok(stored) => self.deliver(std::slice::from_ref(&draft), &stored).await,
+                        Ok(outcomes) => self.deliver(std::slice::from_ref(&draft), &outcomes).await,
                         Err(error) => fail(std::slice::from_ref(&draft), error),
                     }
                 }
@@ -148,8 +149,8 @@ impl Writer {
         }
     }
 
-    /// Stores a group and says where each of its messages stands. Each trace of its messages sees it.
-    async fn store(&self, group: &[Draft]) -> Result<Vec<Stored>, StorageError> {
+    /// Stores a group and says what became of each of its messages. Each trace of its messages sees it.
+    async fn store(&self, group: &[Draft]) -> Result<Vec<Outcome>, StorageError> {
         let traceparents = || group.iter().filter_map(|draft| draft.traceparent.as_deref());
         let span = || {
             tracing::info_span!(
@@ -170,23 +171,25 @@ impl Writer {
         stored
     }
 
-    async fn place(&self, group: &[Draft]) -> Result<Vec<Stored>, StorageError> {
+    async fn place(&self, group: &[Draft]) -> Result<Vec<Outcome>, StorageError> {
         let (first, copies) = without_copies(group);
         let new: Vec<NewMessage<'_>> = first.iter().map(|draft| draft.to_new_message()).collect();
         let connection = self.database.connection().await?;
-        let stored = match messages::store(connection.session(), &new).await? {
-            Some(stored) => stored,
+        let outcomes = match messages::store(connection.session(), &new).await? {
+            Some(outcomes) => outcomes,
             None => self.store_locked(&new).await?,
         };
-        let place = |(place, is_copy): &(usize, bool)| {
-            let stored = stored[*place];
-            Stored { is_new: stored.is_new && !is_copy, ..stored }
+        let place = |(place, is_copy): &(usize, bool)| match outcomes[*place] {
+            Outcome::Stored(stored) => {
+                Outcome::Stored(Stored { is_new: stored.is_new && !is_copy, ..stored })
+            }
+            muted @ Outcome::Muted { .. } => muted,
         };
         Ok(copies.iter().map(place).collect())
     }
 
     /// Stores messages whose rooms another process writes into at the same time.
-    async fn store_locked(&self, new: &[NewMessage<'_>]) -> Result<Vec<Stored>, StorageError> {
+    async fn store_locked(&self, new: &[NewMessage<'_>]) -> Result<Vec<Outcome>, StorageError> {
         let mut ids: Vec<i64> = new.iter().map(|message| message.room_id).collect();
         ids.sort_unstable();
         ids.dedup();
@@ -199,10 +202,10 @@ impl Writer {
     }
 
     /// Sends messages to everybody in their rooms, and tells their senders.
-    async fn deliver(&self, group: &[Draft], stored: &[Stored]) {
+    async fn deliver(&self, group: &[Draft], outcomes: &[Outcome]) {
         let mut by_room: BTreeMap<i64, (&Room, Instant, Vec<Said>)> = BTreeMap::new();
-        for (draft, stored) in group.iter().zip(stored) {
-            if stored.is_new {
+        for (draft, outcome) in group.iter().zip(outcomes) {
+            if let Outcome::Stored(stored @ Stored { is_new: true, .. }) = outcome {
                 let new = || (&*draft.room, draft.received, Vec::new());
                 let (_, born, said) = by_room.entry(draft.room.id).or_insert_with(new);
                 *born = draft.received.min(*born);
@@ -213,8 +216,11 @@ impl Writer {
             Metrics::get().stored(said.len() as u64);
             self.publish(room, &said, born).await;
         }
-        for (draft, stored) in group.iter().zip(stored) {
-            draft.acknowledge(*stored);
+        for (draft, outcome) in group.iter().zip(outcomes) {
+            match *outcome {
+                Outcome::Stored(stored) => draft.acknowledge(stored),
+                Outcome::Muted { until } => draft.refuse(Refusal::muted(until)),
+            }
         }
     }
 
@@ -226,7 +232,7 @@ impl Writer {
             room.channel.publish(&entries, born);
         } else if let Err(error) = self.catch_up(room).await {
             // The next look will do it: nothing is delivered out of order.
-            tracing::warn!(%error, "messages wait for their delivery");
+            tracing::warn!(error = chain(&error), "messages wait for their delivery");
         }
     }
 
@@ -289,7 +295,7 @@ fn fail(group: &[Draft], error: StorageError) {
         first.span.in_scope(|| battlearena_telemetry::report(&failure));
     }
     for draft in group {
-        draft.refuse(code, message);
+        draft.refuse(Refusal::new(code, message));
     }
 }
 
@@ -324,8 +330,9 @@ impl Draft {
         Metrics::get().processed(Received::Message, self.received, &self.span);
     }
 
-    fn refuse(&self, code: ErrorCode, message: &str) {
-        let refusal = Refusal::new(code, message).with_id(self.id.as_deref()).with_client_id(&self.client_id);
+    fn refuse(&self, refusal: Refusal) {
+        let refusal = refusal.with_id(self.id.as_deref()).with_client_id(&self.client_id);
         self.span.in_scope(|| self.socket.refuse(&refusal));
+        Metrics::get().processed(Received::Message, self.received, &self.span);
     }
 }

@@ -7,6 +7,7 @@ use std::io::{ErrorKind, IoSlice};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use battlearena_identity::limits::Slot;
 use battlearena_telemetry::metrics::InFlight;
 use tokio::net::TcpStream;
 
@@ -14,7 +15,7 @@ use super::frame::{Decoder, Item, Violation, pong_frame};
 use super::outbox::{Fate, SLOW_CONSUMER};
 use super::{Chunk, Session, Socket};
 use crate::domain::{ErrorCode, Refusal};
-use crate::metrics::{End, Metrics, Sent};
+use crate::metrics::{End, Metrics, Received, Sent};
 
 /// A client with more than this to read must read first, before more of its commands are looked at.
 const BACKLOG: usize = 64 * 1024;
@@ -42,6 +43,7 @@ pub(crate) struct Connection {
     /// How far the end has come.
     ending: Ending,
     _open: InFlight,
+    _place: Slot,
 }
 
 #[derive(Default)]
@@ -55,8 +57,14 @@ struct Ending {
 }
 
 impl Connection {
-    /// A connection after its handshake; `early` came right behind it.
-    pub(crate) fn new(stream: TcpStream, early: &[u8], session: Session, most_bytes: usize) -> Self {
+    /// A connection after its handshake; `early` came right behind it. It keeps its place to the end.
+    pub(crate) fn new(
+        stream: TcpStream,
+        early: &[u8],
+        session: Session,
+        most_bytes: usize,
+        place: Slot,
+    ) -> Self {
         let mut decoder = Decoder::new(most_bytes);
         decoder.feed(early);
         let socket = session.socket().clone();
@@ -70,6 +78,7 @@ impl Connection {
             written: 0,
             ending: Ending::default(),
             _open,
+            _place: place,
         }
     }
 

@@ -1,25 +1,34 @@
 //! What one connection has said so far, and what it may do next. Commands that the database is needed for are carried
 //! out by a future that the connection polls; until it is done, the next command waits.
 
+mod arrival;
 mod channels;
+mod lookups;
+#[cfg(test)]
+mod tests;
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use arrival::{Arriving, not_let_in};
+use battlearena_identity::Door;
+use battlearena_identity::limits::{Bucket, Decision, Limit};
 use battlearena_proto::Failure;
 use battlearena_storage::StorageError;
+use battlearena_telemetry::metrics::Label as _;
 use battlearena_telemetry::trace;
 use jiff::Timestamp;
+use lookups::Asked;
+use tracing::Span;
 use tracing::field::Empty;
-use tracing::{Instrument as _, Span};
 
 use super::Socket;
-use crate::domain::{Action, Answer, Bucket, Command, ErrorCode, PROTOCOL, Position, Refusal, Topic, parse};
-use crate::hub::{Hub, Room};
+use crate::domain::{Action, Answer, Command, ErrorCode, Position, Refusal, Topic, parse};
+use crate::hub::{Hub, Policy, Room};
 use crate::metrics::{Metrics, Received, Sent};
-use crate::service::{self, Draft};
+use crate::service::Draft;
 
 /// The state of one connection.
 pub(crate) struct Session {
@@ -41,7 +50,13 @@ struct Listening {
     is_joined: bool,
 }
 
-type Work = Pin<Box<dyn Future<Output = Option<Loaded>> + Send>>;
+type Work = Pin<Box<dyn Future<Output = Option<Finish>> + Send>>;
+
+/// What is still to be done for a command, once what it waited for is there.
+enum Finish {
+    Arrive(Arriving),
+    GoIn(Loaded),
+}
 
 /// A command that goes on once its room is loaded.
 struct Loaded {
@@ -58,12 +73,25 @@ struct Entering {
     span: Span,
 }
 
+impl Entering {
+    fn received(&self) -> Received {
+        if self.joins { Received::Join } else { Received::Subscribe }
+    }
+}
+
 impl Session {
     /// A session after its handshake, with the trace context of that.
     pub(crate) fn new(hub: Arc<Hub>, socket: Arc<Socket>, handshake: Option<String>) -> Self {
-        let bucket = Bucket::full(hub.policy.limits.commands_burst, Instant::now());
-        let (handshake, rooms) = (handshake.map(String::into_boxed_str), Vec::new());
-        Self { hub, socket, player: None, rooms, hears_feed: false, bucket, work: None, handshake }
+        Self {
+            hub,
+            socket,
+            player: None,
+            rooms: Vec::new(),
+            hears_feed: false,
+            bucket: Bucket::default(),
+            work: None,
+            handshake: handshake.map(String::into_boxed_str),
+        }
     }
 
     pub(super) fn socket(&self) -> &Arc<Socket> {
@@ -82,28 +110,39 @@ impl Session {
     /// Ready when no command is being carried out.
     pub(super) fn poll_work(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let Some(work) = &mut self.work else { return Poll::Ready(()) };
-        let Poll::Ready(loaded) = work.as_mut().poll(context) else { return Poll::Pending };
+        let Poll::Ready(finish) = work.as_mut().poll(context) else { return Poll::Pending };
         self.work = None;
-        if let Some(Loaded { room, entering }) = loaded {
-            let span = entering.span.clone();
-            span.in_scope(|| match room {
-                Ok(room) => self.go_in(room, entering),
-                Err(error) => refuse_for(&self.socket, entering.id.as_deref(), error),
-            });
+        match finish {
+            Some(Finish::Arrive(arriving)) => {
+                let (began, span) = (arriving.asked.began, arriving.asked.span.clone());
+                span.in_scope(|| self.arrive(arriving));
+                Metrics::get().processed(Received::Hello, began, &span);
+            }
+            Some(Finish::GoIn(Loaded { room, entering })) => {
+                let (received, began, span) = (entering.received(), entering.began, entering.span.clone());
+                span.in_scope(|| match room {
+                    Ok(room) => self.go_in(room, entering),
+                    Err(error) => refuse_for(&self.socket, entering.id.as_deref(), error),
+                });
+                Metrics::get().processed(received, began, &span);
+            }
+            None => {}
         }
         Poll::Ready(())
     }
 
     /// Counts a command or a ping; `false` when it was one too many, which ends the connection.
     pub(super) fn spend(&mut self) -> bool {
-        let limits = self.hub.policy.limits;
-        let may = self.bucket.take(limits.commands_per_second, limits.commands_burst, Instant::now());
-        if !may {
-            Metrics::get().received(Received::Refused);
-            let message = format!("more than {} commands a second", limits.commands_per_second);
-            self.socket.refuse(&Refusal::new(ErrorCode::Throttled, &message));
+        let Policy { limits, commands, .. } = self.hub.policy;
+        let decision = self.bucket.take(commands, 1, self.hub.age());
+        self.hub.throttles.count(Limit::Connection, decision);
+        if decision == Decision::Allowed {
+            return true;
         }
-        may
+        Metrics::get().received(Received::Refused);
+        let message = format!("more than {} commands a second", limits.commands_per_second);
+        self.socket.refuse(&Refusal::new(ErrorCode::Throttled, &message));
+        false
     }
 
     /// Carries a command out, or begins to.
@@ -124,27 +163,39 @@ impl Session {
         Metrics::get().received(received);
         let span = self.span(received, &command);
         let id = command.id.clone();
-        span.in_scope(|| {
-            if let Err(refusal) = self.carry_out(command, began, &span) {
-                self.socket.refuse(&refusal.with_id(id.as_deref()));
-            }
+        let is_refused = span.in_scope(|| {
+            let refusal = self.carry_out(command, received, began, &span).err();
+            refusal.map(|refusal| self.socket.refuse(&refusal.with_id(id.as_deref()))).is_some()
         });
-        let answered_later = self.work.is_some() || received == Received::Message;
-        if !answered_later {
+        let is_answered_later = self.work.is_some() || received == Received::Message;
+        if is_refused || !is_answered_later {
             Metrics::get().processed(received, began, &span);
         }
     }
 
-    fn carry_out(&mut self, command: Command, began: Instant, span: &Span) -> Result<(), Refusal> {
+    fn carry_out(
+        &mut self,
+        command: Command,
+        received: Received,
+        began: Instant,
+        span: &Span,
+    ) -> Result<(), Refusal> {
         let Command { id, action, traceparent: _ } = command;
-        if let Action::Hello { player_id, username } = action {
-            return self.greet(id, player_id, &username);
+        if self.player.is_none() && received != Received::Hello {
+            return Err(Refusal::unauthenticated("say hello first"));
         }
-        let Some(player) = self.player.clone() else {
-            return Err(Refusal::new(ErrorCode::Unauthenticated, "say hello first"));
-        };
+        let door = Door::Socket(received.as_str());
+        self.hub
+            .gatekeeper
+            .admit_known(door, &self.socket.caller())
+            .map_err(|failure| not_let_in(&failure))?;
+        let asked = |id| Asked { id, received, began, span: span.clone() };
         match action {
-            Action::Hello { .. } => {}
+            Action::Hello(introduction) => self.greet(asked(id), introduction)?,
+            Action::Refresh { token } => self.renew(id.as_deref(), &token)?,
+            Action::Block { player_id } => self.block(asked(id), player_id)?,
+            Action::Unblock { player_id } => self.unblock(asked(id), player_id),
+            Action::Blocks => self.blocks(asked(id)),
             Action::Subscribe { topic: Topic::Feed, position } => self.hear_feed(id, position)?,
             Action::Subscribe { topic: Topic::Room(room), position } => {
                 let span = span.clone();
@@ -159,29 +210,8 @@ impl Session {
                 self.leave(&room, true)?;
                 self.answer(&Answer::Left { id: id.as_deref(), room: &room });
             }
-            Action::Message { room, client_id, text } => {
-                let room = match self.find(&room) {
-                    Some(Listening { room, is_joined: true }) => room.clone(),
-                    _ => return Err(Refusal::conflict("join the room first").with_client_id(&client_id)),
-                };
-                let (player_id, username) = player;
-                self.hub.writer.submit(Draft {
-                    room,
-                    player_id,
-                    username,
-                    client_id,
-                    text,
-                    socket: self.socket.clone(),
-                    id,
-                    received: began,
-                    span: span.clone(),
-                    traceparent: trace::current_traceparent(),
-                });
-            }
-            Action::History { room, limit, before } => {
-                self.work =
-                    Some(Box::pin(self.history(id, room, (limit, before), began).instrument(span.clone())));
-            }
+            Action::Message { room, client_id, text } => self.say(asked(id), &room, client_id, text)?,
+            Action::History { room, limit, before } => self.history(asked(id), room, limit, before),
             Action::Presence { room } => {
                 let here = self.find(&room).ok_or_else(|| Refusal::conflict("join or subscribe first"))?;
                 self.socket.send(&here.room.presence(id.as_deref()), Sent::Answer);
@@ -193,46 +223,31 @@ impl Session {
         Ok(())
     }
 
-    fn greet(&mut self, id: Option<String>, player_id: i64, username: &str) -> Result<(), Refusal> {
-        if self.player.is_some() {
-            return Err(Refusal::conflict("hello was said before"));
-        }
-        self.player = Some((player_id, username.into()));
-        self.hub.player_came(player_id);
-        self.socket.greet();
-        let policy = &self.hub.policy;
-        self.answer(&Answer::Welcome {
-            id: id.as_deref(),
-            protocol: PROTOCOL,
-            session: &format!("{:016x}", self.socket.id),
-            server_time: Timestamp::now(),
-            heartbeat_seconds: policy.heartbeat.as_secs(),
-            timeout_seconds: policy.timeout.as_secs(),
-            limits: policy.limits,
+    fn say(&self, asked: Asked, room: &str, client_id: String, text: String) -> Result<(), Refusal> {
+        let Asked { id, began, span, received: _ } = asked;
+        let (Some((player_id, username)), Some(Listening { room, is_joined: true })) =
+            (self.player.clone(), self.find(room))
+        else {
+            return Err(Refusal::conflict("join the room first").with_client_id(&client_id));
+        };
+        self.hub.writer.submit(Draft {
+            room: room.clone(),
+            player_id,
+            username,
+            client_id,
+            text,
+            socket: self.socket.clone(),
+            id,
+            received: began,
+            span,
+            traceparent: trace::current_traceparent(),
         });
         Ok(())
     }
 
-    fn history(
-        &self,
-        id: Option<String>,
-        room: String,
-        (limit, before): (i64, Option<i64>),
-        began: Instant,
-    ) -> impl Future<Output = Option<Loaded>> + Send + use<> {
-        let (hub, socket) = (self.hub.clone(), self.socket.clone());
-        async move {
-            match service::history(&hub.database, &room, limit, before).await {
-                Ok(page) => {
-                    let (epoch, offset, messages) = (&page.epoch, page.last_offset, &page.messages);
-                    let answer = Answer::History { id: id.as_deref(), room: &room, epoch, offset, messages };
-                    socket.send(&answer.to_text(), Sent::Answer);
-                }
-                Err(error) => refuse_for(&socket, id.as_deref(), error),
-            }
-            Metrics::get().processed(Received::History, began, &Span::current());
-            None
-        }
+    /// Who plays; 0 before hello, when nothing is asked of it.
+    fn player_id(&self) -> i64 {
+        self.player.as_ref().map_or(0, |(player_id, _)| *player_id)
     }
 
     fn answer(&self, answer: &Answer<'_>) {
@@ -249,7 +264,7 @@ impl Session {
             otel.name = name,
             otel.kind = "server",
             otel.status_code = Empty,
-            messaging.operation.name = battlearena_telemetry::metrics::Label::as_str(received),
+            messaging.operation.name = received.as_str(),
             messaging.destination.name = room,
             player.id = self.player.as_ref().map(|(player_id, _)| *player_id),
             "error.type" = Empty,
@@ -274,7 +289,7 @@ impl Drop for Session {
             feed.unsubscribe(&self.socket);
         }
         if let Some((player_id, _)) = self.player {
-            self.hub.player_went(player_id);
+            self.hub.players.went(player_id, &self.socket);
         }
         self.hub.forget(&self.socket);
     }
@@ -293,51 +308,4 @@ fn refuse_for(socket: &Socket, id: Option<&str>, error: StorageError) {
     let failure = Failure::from(error);
     battlearena_telemetry::report(&failure);
     socket.refuse(&Refusal::new(code, failure.message()).with_id(id));
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use battlearena_storage::{Database, DatabaseSettings};
-    use battlearena_telemetry::recording::Recording;
-
-    use super::*;
-    use crate::domain::Limits;
-    use crate::hub::Policy;
-
-    const HANDSHAKE: &str = "00-eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee-5555555555555555-01";
-    const COMMAND: &str = "00-cccccccccccccccccccccccccccccccc-3333333333333333-01";
-
-    fn session(handshake: Option<&str>) -> Session {
-        let limits = Limits {
-            frame_bytes: 16_384,
-            text_characters: 2000,
-            channels: 64,
-            commands_per_second: 50,
-            commands_burst: 200,
-            recovery_messages: 2000,
-        };
-        let (heartbeat, timeout) = (Duration::from_secs(25), Duration::from_secs(60));
-        let policy = Policy { limits, queue_bytes: 1_048_576, heartbeat, timeout };
-        let nowhere = DatabaseSettings::for_url("postgresql://127.0.0.1:9/nowhere");
-        let hub = Arc::new(Hub::new(Database::new(&nowhere, "test").unwrap(), policy));
-        let socket = hub.open();
-        Session::new(hub, socket, handshake.map(str::to_owned))
-    }
-
-    #[tokio::test]
-    async fn a_command_is_a_span_that_is_linked_to_the_handshake() {
-        let spans = Recording::start();
-        for handshake in [Some(HANDSHAKE), None] {
-            let mut session = session(handshake);
-            session.take(&format!(r#"{{"type":"ping","traceparent":"{COMMAND}"}}"#));
-        }
-        let [linked, alone] = spans.spans().try_into().unwrap();
-        for span in [&linked, &alone] {
-            assert_eq!((span.name.as_str(), span.parent.as_str()), ("socket_command", COMMAND));
-            assert_eq!((span.attribute("error.type"), span.is_error), ("unauthenticated", false));
-        }
-        assert_eq!((linked.links, alone.links), (vec![HANDSHAKE.to_owned()], vec![]));
-    }
 }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use crate::domain::Said;
 
-pub(crate) static ALL: &[&Statement] = &[&STORE, &NEWEST, &BETWEEN];
+pub(crate) static ALL: &[&Statement] = &[&STORE, &NEWEST, &BETWEEN, &FORGET];
 
 /// A message to be stored.
 pub(crate) struct NewMessage<'a> {
@@ -14,6 +14,16 @@ pub(crate) struct NewMessage<'a> {
     pub(crate) username: &'a str,
     pub(crate) text: &'a str,
     pub(crate) client_id: &'a str,
+}
+
+/// What became of a message.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Outcome {
+    Stored(Stored),
+    /// Its author must not speak: until a time, or for good.
+    Muted {
+        until: Option<Timestamp>,
+    },
 }
 
 /// Where a message stands: now, or since it was sent the first time.
@@ -45,10 +55,16 @@ static STORE: Statement = Statement::new(
          where room_id = s.room_id and player_id = s.player_id and client_id = s.client_id
            and created_at > now() - interval '24 hours'
          limit 1) m),
+     muted as (
+       select s.place, m.until
+       from sent s join socket.mutes m on m.player_id = s.player_id
+       where (m.until is null or m.until > statement_timestamp())
+         and not exists (select from prior p where p.place = s.place)),
      fresh as (
        select s.*, r.last_offset + row_number() over (partition by s.room_id order by s.place) as message_offset
        from sent s join locked r on r.room_id = s.room_id
-       where not exists (select from prior p where p.place = s.place)),
+       where not exists (select from prior p where p.place = s.place)
+         and not exists (select from muted m where m.place = s.place)),
      stored as (
        insert into socket.messages (room_id, message_offset, player_id, username, text, client_id)
        select room_id, message_offset, player_id, username, text, client_id from fresh),
@@ -58,26 +74,33 @@ static STORE: Statement = Statement::new(
        where r.room_id = f.room_id)
      select place, message_offset, statement_timestamp(), true from fresh
      union all select place, message_offset, created_at, false from prior
+     union all select place, null, until, false from muted
      order by place",
 );
 
-/// Stores messages at the next offsets of their rooms, but for those that were stored in the last 24 hours. No message may
-/// be there twice. Returns where each stands, in the order of the messages.
+/// Stores messages at the next offsets of their rooms, but for those that were stored in the last 24 hours, and those of
+/// players who are muted. No message may be there twice. Returns what became of each, in the order of the messages.
 ///
 /// `None`, and nothing stored, when another process wrote into one of the rooms while the statement waited for it: what
 /// the statement saw of the messages is then older than its lock. With the rooms locked before, that cannot happen.
 pub(crate) async fn store(
     session: Session<'_>,
     messages: &[NewMessage<'_>],
-) -> Result<Option<Vec<Stored>>, StorageError> {
+) -> Result<Option<Vec<Outcome>>, StorageError> {
     let rooms: Vec<i64> = messages.iter().map(|message| message.room_id).collect();
     let players: Vec<i64> = messages.iter().map(|message| message.player_id).collect();
     let text = |of: for<'a> fn(&NewMessage<'a>) -> &'a str| messages.iter().map(of).collect::<Vec<_>>();
     let (usernames, texts) = (text(|message| message.username), text(|message| message.text));
     let client_ids = text(|message| message.client_id);
     let rows = session.query(&STORE, &[&rooms, &players, &usernames, &texts, &client_ids]).await?;
-    let stored = |row: &Row| Stored { offset: row.get(1), timestamp: row.get(2), is_new: row.get(3) };
-    Ok((rows.len() == messages.len()).then(|| rows.iter().map(stored).collect()))
+    Ok((rows.len() == messages.len()).then(|| rows.iter().map(outcome).collect()))
+}
+
+fn outcome(row: &Row) -> Outcome {
+    match row.get(1) {
+        Some(offset) => Outcome::Stored(Stored { offset, timestamp: row.get(2), is_new: row.get(3) }),
+        None => Outcome::Muted { until: row.get(2) },
+    }
 }
 
 macro_rules! select {
@@ -93,17 +116,21 @@ static NEWEST: Statement = Statement::new(
     "newest_messages",
     "SELECT",
     "messages",
-    select!("where room_id = $1 and message_offset <= $2 order by message_offset desc limit $3"),
+    select!(
+        "where room_id = $1 and message_offset <= $2 and player_id <> all($3)
+         order by message_offset desc limit $4"
+    ),
 );
 
-/// The newest messages of a room up to an offset, oldest first.
+/// The newest messages of a room up to an offset, oldest first, but for those of some players.
 pub(crate) async fn newest(
     database: &Database,
     room_id: i64,
     through: i64,
+    without: &[i64],
     limit: i64,
 ) -> Result<Vec<Said>, StorageError> {
-    let rows = database.query(&NEWEST, &[&room_id, &through, &limit]).await?;
+    let rows = database.query(&NEWEST, &[&room_id, &through, &without, &limit]).await?;
     Ok(rows.iter().rev().map(said).collect())
 }
 
@@ -122,6 +149,19 @@ pub(crate) async fn after(
     limit: i64,
 ) -> Result<Vec<Said>, StorageError> {
     Ok(database.query(&BETWEEN, &[&room_id, &offset, &limit]).await?.iter().map(said).collect())
+}
+
+static FORGET: Statement = Statement::new(
+    "forget_authors",
+    "UPDATE",
+    "messages",
+    "update socket.messages set username = 'deleted-' || player_id
+     where player_id = any($1) and username <> 'deleted-' || player_id",
+);
+
+/// Takes the names of players off their messages.
+pub(crate) async fn forget_authors(session: Session<'_>, player_ids: &[i64]) -> Result<(), StorageError> {
+    session.execute(&FORGET, &[&player_ids]).await.map(drop)
 }
 
 fn said(row: &Row) -> Said {

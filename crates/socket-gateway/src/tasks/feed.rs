@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use battlearena_proto::analytics::GetTotalsRequest;
 use battlearena_proto::analytics::analytics_service_client::AnalyticsServiceClient;
 use battlearena_proto::events::event_log_service_client::EventLogServiceClient;
-use battlearena_proto::events::{Event, SubscribeRequest, SubscribeResponse};
-use battlearena_proto::timestamp_from_wire;
+use battlearena_proto::events::{Event, SubscribeRequest, SubscribeResponse, event::Body};
+use battlearena_proto::{EventKind, timestamp_from_wire};
 use battlearena_runtime::CancellationToken;
 use battlearena_storage::StorageError;
 use battlearena_storage::events::Backoff;
@@ -17,7 +17,7 @@ use serde_json::Value;
 use tonic::{Code, Status, Streaming};
 use tracing::Span;
 
-use crate::domain::{Answer, Entry, FEED_KINDS, feed_event};
+use crate::domain::{Answer, Entry, FEED_KINDS, feed_event, named_in};
 use crate::hub::{Channel, Hub, Origin};
 use crate::metrics::Sent;
 use crate::store::rooms;
@@ -69,15 +69,18 @@ async fn follow(hub: &Hub, log: &InstrumentedChannel, backoff: &mut Backoff) -> 
     let (feed, mut stream) = match hub.feed.get() {
         Some(feed) => (feed, subscribe(log, feed.last()).await?),
         None => {
-            let (origin, stream) = open(hub, log, kept as i64).await?;
+            let (origin, deleted, stream) = open(hub, log, kept as i64).await?;
             let make = async || Channel::new(NAME.to_owned(), Sent::Event, kept, origin);
-            (hub.feed.get_or_init(make).await, stream)
+            let feed = hub.feed.get_or_init(make).await;
+            deleted.into_iter().for_each(|player_id| hub.forget_name(player_id));
+            (feed, stream)
         }
     };
     backoff.reset();
     loop {
         let batch = next(&mut stream).await?;
         publish(feed, &batch.events);
+        deleted_players(&batch.events).for_each(|player_id| hub.forget_name(player_id));
     }
 }
 
@@ -86,17 +89,18 @@ async fn open(
     hub: &Hub,
     log: &InstrumentedChannel,
     kept: i64,
-) -> Result<(Origin, Streaming<SubscribeResponse>), FeedError> {
+) -> Result<(Origin, Vec<i64>, Streaming<SubscribeResponse>), FeedError> {
     let epoch = rooms::feed_epoch(&hub.database).await?;
     let totals = AnalyticsServiceClient::new(log.clone()).get_totals(GetTotalsRequest {}).await?;
     let head = totals.into_inner().head_offset;
     let mut floor = (head - kept * READ_BACK).max(0);
     let mut stream = subscribe(log, floor).await?;
-    let (mut recent, mut last) = (Vec::new(), floor);
+    let (mut recent, mut deleted, mut last) = (Vec::new(), Vec::new(), floor);
     while last < head {
         match next(&mut stream).await {
             Ok(batch) => {
                 recent.extend(past(&batch.events));
+                deleted.extend(deleted_players(&batch.events));
                 last = batch.offset;
             }
             // Retention was there first.
@@ -107,15 +111,16 @@ async fn open(
             Err(error) => return Err(error),
         }
     }
-    Ok((Origin { epoch, floor, recent, last }, stream))
+    Ok((Origin { epoch, floor, recent, last }, deleted, stream))
 }
 
 async fn subscribe(
     log: &InstrumentedChannel,
     after_offset: i64,
 ) -> Result<Streaming<SubscribeResponse>, FeedError> {
-    let kinds = FEED_KINDS.map(str::to_owned).to_vec();
-    let request = SubscribeRequest { after_offset, kinds };
+    let kinds = FEED_KINDS.iter().copied().chain([EventKind::PlayerDeleted.as_str()]);
+    let kinds = kinds.map(str::to_owned).collect();
+    let request = SubscribeRequest { after_offset, kinds, since: None };
     Ok(EventLogServiceClient::new(log.clone()).subscribe(request).await?.into_inner())
 }
 
@@ -159,8 +164,17 @@ fn past(events: &[Event]) -> impl Iterator<Item = Entry> {
     })
 }
 
+/// Whose accounts were deleted. The feed does not show it; it forgets their names.
+fn deleted_players(events: &[Event]) -> impl Iterator<Item = i64> {
+    events.iter().filter_map(|event| match &event.body {
+        Some(Body::PlayerDeleted(deleted)) => Some(deleted.player_id),
+        _ => None,
+    })
+}
+
 fn entry(event: &Event, kind: &str, data: &Value, traceparent: Option<&str>) -> Entry {
     let timestamp = timestamp_from_wire(event.occurred_at).unwrap_or_default();
+    let names = event.body.as_ref().and_then(named_in);
     let frame = Answer::Event { channel: NAME, offset: event.offset, kind, timestamp, data, traceparent };
-    Entry { offset: event.offset, text: frame.to_text() }
+    Entry { offset: event.offset, names, text: frame.to_text() }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use battlearena_proto::chain;
 use battlearena_runtime::CancellationToken;
 use battlearena_storage::{Database, Ownership, StorageError};
 use jiff::Timestamp;
@@ -17,7 +18,7 @@ pub(crate) async fn run(database: Database, retention: Duration, stop: Cancellat
     while let Some(owned) = ownership.acquire(&stop).await {
         while owned.is_held() && !stop.is_cancelled() {
             if let Err(error) = trim(&database, retention, Timestamp::now()).await {
-                tracing::warn!(%error, "old messages are not dropped");
+                tracing::warn!(error = chain(&error), "old messages are not dropped");
             }
             tokio::select! {
                 () = stop.cancelled() => return,

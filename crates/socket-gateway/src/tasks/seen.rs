@@ -19,11 +19,11 @@ pub(crate) async fn run(hub: Arc<Hub>, wake: Wake, every: Duration, stop: Cancel
             () = stop.cancelled() => {}
             () = tokio::time::sleep(every) => {}
         }
-        let seen = hub.take_seen();
+        let seen = hub.players.take_seen();
         for (number, batch) in seen.chunks(BATCH).enumerate() {
             if let Err(error) = outbox::players_seen(&hub.database, batch).await {
                 tracing::debug!(%error, "who is connected is told later");
-                hub.give_back_seen(seen[number * BATCH..].to_vec());
+                hub.players.give_back_seen(seen[number * BATCH..].to_vec());
                 break;
             }
         }

@@ -3,95 +3,12 @@
 use battlearena_proto::analytics::GetPlayerStatsRequest;
 use battlearena_proto::analytics::analytics_service_client::AnalyticsServiceClient;
 use battlearena_proto::events::event::Body;
-use battlearena_proto::events::event_log_service_client::EventLogServiceClient;
-use battlearena_proto::events::{
-    AppendRequest, Event, MatchCrashed, MatchStarted, OutboxEvent, OutboxPosition, PlayerLoggedIn,
-    PlayerRegistered,
-};
-use battlearena_proto::timestamp_to_wire;
-use battlearena_runtime::{CancellationToken, Tasks};
-use battlearena_socket_gateway::migrator;
-use battlearena_storage::DatabaseSettings;
-use battlearena_storage::testing::TestDatabase;
-use battlearena_telemetry::grpc::{InstrumentedChannel, connect};
+use battlearena_proto::events::{MatchCrashed, PlayerLoggedIn, PlayerRegistered};
 use battlearena_telemetry::recording::Recording;
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::support::{Client, Gateway, config, eventually};
-
-/// Analytics on a database that the socket-gateway shares.
-struct Log {
-    url: String,
-    grpc: String,
-    channel: InstrumentedChannel,
-    told: i64,
-    _tasks: Tasks,
-    stop: CancellationToken,
-}
-
-impl Drop for Log {
-    fn drop(&mut self) {
-        self.stop.cancel();
-    }
-}
-
-impl Log {
-    async fn start() -> Self {
-        battlearena_telemetry::start_for_tests();
-        let migrators = [migrator().unwrap(), battlearena_analytics::migrator().unwrap()];
-        let url = TestDatabase::create(&migrators).await.url;
-        let any = "127.0.0.1:0".parse().unwrap();
-        let app = battlearena_analytics::App::build(battlearena_analytics::Config {
-            http: any,
-            grpc: any,
-            open_bind_any: false,
-            event_retention_days: 90,
-            database: DatabaseSettings::for_url(&url),
-        });
-        let app = app.await.unwrap();
-        let grpc = format!("http://{}", app.grpc_addr());
-        let (tasks, stop) = (Tasks::new(), CancellationToken::new());
-        let stopped = stop.clone();
-        tasks.spawn("analytics", async move { app.run(stopped).await.unwrap() });
-        let channel = connect(&grpc).unwrap();
-        Self { url, grpc, channel, told: 0, _tasks: tasks, stop }
-    }
-
-    async fn gateway(&self, seen_seconds: u32) -> Gateway {
-        let mut config = config(&self.url);
-        config.relay.event_log_url.clone_from(&self.grpc);
-        config.seen_seconds = seen_seconds;
-        Gateway::start_on(config).await
-    }
-
-    async fn tell(&mut self, body: Body) {
-        self.tell_in("", body).await;
-    }
-
-    /// Tells an event that was caused in a trace.
-    async fn tell_in(&mut self, traceparent: &str, body: Body) {
-        self.told += 1;
-        let position = OutboxPosition { incarnation: 1, transaction: 1, sequence: self.told };
-        let occurred_at = Some(timestamp_to_wire(Timestamp::now()));
-        let traceparent = traceparent.to_owned();
-        let event = Event { occurred_at, traceparent, body: Some(body), ..Event::default() };
-        let events = vec![OutboxEvent { position: Some(position), event: Some(event) }];
-        let request = AppendRequest { source: "match".into(), events };
-        EventLogServiceClient::new(self.channel.clone()).append(request).await.unwrap();
-    }
-
-    async fn match_started(&mut self, match_id: i64) {
-        let (match_type, server_region) = ("solo".to_owned(), "eu-west".to_owned());
-        self.tell(Body::MatchStarted(MatchStarted {
-            match_id,
-            match_type,
-            server_region,
-            player_ids: vec![1, 2],
-        }))
-        .await;
-    }
-}
+use crate::log::Log;
+use crate::support::{Client, Gateway, eventually};
 
 /// Subscribes to the feed as soon as there is one.
 async fn subscribe(gateway: &Gateway, command: Value) -> (Client, Value) {
@@ -107,7 +24,7 @@ async fn subscribe(gateway: &Gateway, command: Value) -> (Client, Value) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_feed_shows_events_and_is_recovered_over_a_restart() {
     let mut log = Log::start().await;
-    let gateway = log.gateway(240).await;
+    let gateway = log.gateway().await;
     log.match_started(1).await;
     let (mut client, subscribed) = subscribe(&gateway, json!({"type": "subscribe", "channel": "feed"})).await;
     log.tell(Body::PlayerLoggedIn(PlayerLoggedIn { player_id: 1 })).await;
@@ -127,7 +44,7 @@ async fn the_feed_shows_events_and_is_recovered_over_a_restart() {
     let registered =
         PlayerRegistered { player_id: 9, username: "ada".into(), level: 2, ..Default::default() };
     log.tell(Body::PlayerRegistered(registered)).await;
-    let gateway = log.gateway(240).await;
+    let gateway = log.gateway().await;
     let position = json!({"type": "subscribe", "channel": "feed", "epoch": subscribed["epoch"], "offset": event["offset"]});
     let (mut client, subscribed) = subscribe(&gateway, position).await;
     assert_eq!(subscribed["recovered"], true);
@@ -146,7 +63,7 @@ async fn an_event_is_published_in_the_trace_that_caused_it() {
     const CAUSE: &str = "00-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-1111111111111111-01";
     let spans = Recording::start();
     let mut log = Log::start().await;
-    let gateway = log.gateway(240).await;
+    let gateway = log.gateway().await;
     let feed = json!({"type": "subscribe", "channel": "feed"});
     let (mut client, subscribed) = subscribe(&gateway, feed).await;
     let crashed = |match_id| Body::MatchCrashed(MatchCrashed { match_id, ..Default::default() });
@@ -173,7 +90,7 @@ async fn an_event_is_published_in_the_trace_that_caused_it() {
     // A restart reads back what was published; it does not publish it again.
     client.vanish();
     gateway.stop().await;
-    let gateway = log.gateway(240).await;
+    let gateway = log.gateway().await;
     let position = json!({"type": "subscribe", "channel": "feed", "epoch": subscribed["epoch"], "offset": 0});
     let (mut client, _) = subscribe(&gateway, position).await;
     assert_eq!(client.hear("event").await["traceparent"], Value::Null);
@@ -183,7 +100,7 @@ async fn an_event_is_published_in_the_trace_that_caused_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn connected_players_are_active() {
     let log = Log::start().await;
-    let gateway = log.gateway(1).await;
+    let gateway = log.gateway_with(|config| config.seen_seconds = 1).await;
     let _clients = [gateway.player(101).await, gateway.player(102).await, gateway.player(102).await];
     let analytics = AnalyticsServiceClient::new(log.channel.clone());
     eventually(async || {

@@ -7,12 +7,16 @@
     reason = "what helps a test may fail as a test does; clippy.toml allows it in test functions only"
 )]
 
+mod admin;
 mod chat;
 mod crowd;
 mod drain;
 mod feed;
 mod handshake;
+mod log;
+mod moderation;
 mod protocol;
 mod recovery;
 mod spans;
 mod support;
+mod tokens;

@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use battlearena_identity::Settings;
 use battlearena_runtime::{CancellationToken, Tasks};
-use battlearena_socket_gateway::{App, AuthMode, Config, migrator};
+use battlearena_socket_gateway::{App, Config, migrator};
 use battlearena_storage::events::RelaySettings;
 use battlearena_storage::testing::TestDatabase;
 use battlearena_storage::{Database, DatabaseSettings};
@@ -40,16 +41,21 @@ pub(crate) fn config(url: &str) -> Config {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     Config {
         http: any,
+        admin_addr: None,
         grpc: any,
-        auth: AuthMode::Open,
         open_bind_any: false,
+        allowed_origins: Vec::new(),
+        most_connections: 100_000,
+        connects_per_minute: 300,
+        connects_burst: 100,
+        identity: Settings::open(),
         commands_per_second: 50,
         commands_burst: 200,
         recovery_messages: 2000,
         queue_bytes: 1_048_576,
         heartbeat_seconds: 25,
         timeout_seconds: 60,
-        seen_seconds: 60,
+        seen_seconds: 240,
         message_retention_days: 30,
         database: DatabaseSettings::for_url(url),
         relay: RelaySettings { event_log_url: NOBODY.to_owned(), outbox_retention_days: 7 },
@@ -103,6 +109,19 @@ impl Gateway {
         client
     }
 
+    /// A client that has shown a token, once the keys of tokens are known; or why it is not let in.
+    pub(crate) async fn enter(&self, token: &str) -> Result<(Client, Value), (Value, u16)> {
+        eventually(async || {
+            let mut client = self.connect().await;
+            match client.show(token).await {
+                Ok(welcome) => Some(Ok((client, welcome))),
+                Err((_, 0)) => None,
+                Err(refused) => Some(Err(refused)),
+            }
+        })
+        .await
+    }
+
     pub(crate) async fn get(&self, path: &str) -> reqwest::Response {
         reqwest::get(format!("http://{}{path}", self.http)).await.unwrap()
     }
@@ -116,6 +135,7 @@ impl Gateway {
 }
 
 /// A client.
+#[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) stream: WebSocketStream<TcpStream>,
 }
@@ -138,6 +158,18 @@ impl Client {
         let username = format!("player {player_id}");
         self.say(json!({"type": "hello", "protocol": 1, "player_id": player_id, "username": username})).await;
         self.hear("welcome").await
+    }
+
+    /// Says hello with a token: what it hears, and the code with which the connection ends if it does.
+    pub(crate) async fn show(&mut self, token: &str) -> Result<Value, (Value, u16)> {
+        self.say(json!({"type": "hello", "protocol": 1, "token": token})).await;
+        let answer = self.next().await.map_err(|code| (Value::Null, code))?;
+        match answer["code"].as_str() {
+            None => Ok(answer),
+            // The keys of tokens are not learned yet.
+            Some("unavailable") => Err((answer, 0)),
+            Some(_) => Err((answer, self.end().await)),
+        }
     }
 
     pub(crate) async fn say(&mut self, command: Value) {
@@ -174,9 +206,10 @@ impl Client {
 
     /// The next frame, or the code with which the connection was closed (1006 without one).
     pub(crate) async fn next(&mut self) -> Result<Value, u16> {
+        // Pings are no frames that anybody waits for.
+        let until = tokio::time::Instant::now() + IN_THE_END;
         loop {
-            let next =
-                tokio::time::timeout(IN_THE_END, self.stream.next()).await.expect("a frame, in the end");
+            let next = tokio::time::timeout_at(until, self.stream.next()).await.expect("a frame, in the end");
             match next {
                 Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(&text).unwrap()),
                 Some(Ok(Message::Close(frame))) => {
@@ -190,9 +223,14 @@ impl Client {
         }
     }
 
-    /// The error that comes next.
+    /// The error that comes next, but for who comes and goes.
     pub(crate) async fn refused(&mut self) -> (String, Option<String>) {
-        let error = self.next().await.unwrap();
+        let error = loop {
+            let frame = self.next().await.unwrap();
+            if frame["type"] != "presence_changed" {
+                break frame;
+            }
+        };
         assert_eq!(error["type"], "error", "{error}");
         (error["code"].as_str().unwrap().to_owned(), error["field"].as_str().map(str::to_owned))
     }

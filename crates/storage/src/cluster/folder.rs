@@ -21,7 +21,7 @@ pub(super) struct Folder {
 }
 
 /// What a private cluster has in its folder. Anything else is somebody's.
-const ENTRIES: &[&str] = &["pgdata", "pgdata.new", "run", "logs", "lock"];
+const ENTRIES: &[&str] = &["pgdata", "pgdata.new", "run", "logs", "secrets", "lock"];
 
 impl Folder {
     /// Makes the folder when there is none, and refuses one that holds something else or that the user who runs
@@ -69,6 +69,10 @@ impl Folder {
 
     pub(super) fn logs(&self) -> PathBuf {
         self.root.join("logs")
+    }
+
+    pub(super) fn secrets(&self) -> PathBuf {
+        self.root.join("secrets")
     }
 
     /// Takes the folder for this process. The lock lasts as long as any copy of the file is open.

@@ -10,8 +10,8 @@ use tracing::Span;
 use super::dead_letters::{self, DeadLetter};
 use super::queue::QueueMetrics;
 use super::spans::{self, ErrorType, Work};
-use crate::error::chain;
 use crate::{Database, Session, Statement, StorageError};
+use battlearena_proto::chain;
 
 /// How often an event is tried alone before it becomes a dead letter.
 const TRIES: u32 = 3;
@@ -161,12 +161,19 @@ impl<P: Projection> Consumer<P> {
             return self.move_on(through).await;
         }
         let began = Instant::now();
-        match Work::apply(self.name, fresh).run(self.apply_together(fresh, through)).await {
-            Err(error) if error.is_the_events_fault() => self.apply_one_by_one(fresh, through).await?,
-            result => result?,
-        }
-        self.metrics.processed(began.elapsed());
-        Ok(())
+        let work = Work::apply(self.name, fresh);
+        let span = work.span();
+        let together = work.run(self.apply_together(fresh, through)).await;
+        let (span, applied) = match together {
+            // The attempt has ended, and each of those that follow is a span of its own.
+            Err(error) if error.is_the_events_fault() => {
+                drop(span);
+                (Span::none(), self.apply_one_by_one(fresh, through).await)
+            }
+            together => (span, together),
+        };
+        self.metrics.processed(&span, began);
+        applied
     }
 
     /// Says how far behind the log the consumer is, for its metrics.

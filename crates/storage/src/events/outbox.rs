@@ -3,12 +3,14 @@
 
 use std::time::Duration;
 
+use battlearena_proto::chain;
 use battlearena_proto::events::{Event, OutboxEvent, OutboxPosition, event::Body};
 use battlearena_proto::{UndecodableEvent, timestamp_to_wire};
 use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
 
 use crate::partitions::DailyTable;
-use crate::{Database, Session, Statement, StorageError, ToSql};
+use crate::{Database, Session, Statement, StorageError, ToSql, Wake};
 
 /// The depth of the queue is counted up to here, so that counting stays cheap however far the log is behind.
 const DEEPEST: i64 = 100_000;
@@ -55,6 +57,45 @@ impl Outbox {
     /// The outbox of a schema that was migrated.
     pub fn new(database: Database, schema: &'static str) -> Self {
         Self { schema, database }
+    }
+
+    /// Tells an event that no change of the schema causes.
+    ///
+    /// # Errors
+    /// See [`StorageError`].
+    pub async fn tell(&self, body: &Body) -> Result<(), StorageError> {
+        let tell = Statement::in_schema(
+            "tell_event",
+            "INSERT",
+            "outbox",
+            self.schema,
+            "insert into {schema}.outbox (kind, payload) values ($1, $2::text::json)",
+        );
+        self.database.execute(tell, &[&body.kind().as_str(), &body.to_payload()]).await.map(drop)
+    }
+
+    /// Tells each event that comes, until told to stop. One that cannot be stored is lost: for samples.
+    pub async fn tell_each(self, wake: Wake, next: impl AsyncFn() -> Body, stop: CancellationToken) {
+        let telling = async {
+            loop {
+                let body = next().await;
+                match self.tell(&body).await {
+                    Ok(()) => wake.wake(),
+                    Err(error) => {
+                        tracing::warn!(
+                            schema = self.schema,
+                            error = chain(&error),
+                            kind = body.kind().as_str(),
+                            "an event is lost"
+                        );
+                    }
+                }
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = telling => {}
+        }
     }
 
     /// The next rows after a position, in order. Rows of transactions that could still be overtaken are left out:

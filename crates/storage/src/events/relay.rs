@@ -14,8 +14,8 @@ use super::dead_letters::{self, DeadLetter};
 use super::queue::QueueMetrics;
 use super::spans::{ErrorType, Work};
 use super::{Backoff, Outbox, OutboxRow};
-use crate::error::chain;
 use crate::{Database, Ownership, StorageError, Wake};
+use battlearena_proto::chain;
 
 /// Events in one call. Bounds the size of a message: an event has at most some 5 KiB.
 const BATCH: i64 = 500;
@@ -186,9 +186,11 @@ impl Relay {
 
     async fn deliver(&self, rows: &[OutboxRow]) -> Result<(), RelayError> {
         let began = Instant::now();
-        Work::relay(self.queue, rows).run(self.deliver_together(rows)).await?;
-        self.metrics.processed(began.elapsed());
-        Ok(())
+        let work = Work::relay(self.queue, rows);
+        let span = work.span();
+        let delivered = work.run(self.deliver_together(rows)).await;
+        self.metrics.processed(&span, began);
+        delivered
     }
 
     async fn deliver_together(&self, rows: &[OutboxRow]) -> Result<(), RelayError> {

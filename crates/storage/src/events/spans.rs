@@ -63,6 +63,11 @@ impl Work {
         Self { batch, others }
     }
 
+    /// The span that the work is done in, for what is measured about it. Whoever keeps it keeps it from ending.
+    pub(super) fn span(&self) -> Span {
+        self.batch.clone()
+    }
+
     /// Does the work. All its spans end with it, and say how it failed if it did.
     pub(super) async fn run<T, E: ErrorType>(self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
         let result = work.instrument(self.batch.clone()).await;

@@ -8,8 +8,8 @@ use battlearena_storage::{Database, DatabaseSettings, Statement, StorageError};
 
 use crate::fresh;
 
-static ONE: Statement = Statement::new("one", "SELECT", "none", "select 1");
-static SLEEP: Statement = Statement::new("sleep", "SELECT", "none", "select pg_sleep($1)");
+static ONE: Statement = Statement::new("one", "SELECT", "", "select 1");
+static SLEEP: Statement = Statement::new("sleep", "SELECT", "", "select pg_sleep($1)");
 static BACKENDS: Statement = Statement::new(
     "backends",
     "SELECT",

@@ -1,5 +1,6 @@
 //! Statements and transactions: all or nothing, and errors by their class.
 
+use battlearena_proto::Failure;
 use battlearena_storage::{Statement, StorageError};
 
 use crate::fresh;
@@ -40,9 +41,30 @@ async fn a_constraint_is_known_by_its_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_row_holds_is_told_by_no_error() {
+    static NOTE: Statement =
+        Statement::new("add_note", "INSERT", "notes", "insert into probe.notes values ($1)");
+    static CAST: Statement = Statement::new("cast", "SELECT", "", "select $1::text::bigint");
+    const SECRET: &str = "eve@example.com";
+    let (_, database) = fresh().await;
+    let make = "create table probe.notes (text text, constraint notes_text_short check (length(text) < 9))";
+    database.connection().await.unwrap().session().define(make).await.unwrap();
+    for (statement, expected) in [
+        (&NOTE, "constraint notes_text_short does not hold: ERROR 23514 (notes_text_short): new row"),
+        (&CAST, "the database refused a value: ERROR 22P02"),
+    ] {
+        let error = database.execute(statement, &[&SECRET]).await.unwrap_err();
+        let debug = format!("{error:?}");
+        let chain = Failure::internal(error).chain();
+        assert!(chain.contains(expected), "{chain}");
+        assert!(!chain.contains(SECRET) && !debug.contains(SECRET), "{chain} {debug}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_deadlock_is_worth_another_try() {
     let (_, database) = fresh().await;
-    static LOCK: Statement = Statement::new("lock", "SELECT", "none", "select pg_advisory_xact_lock($1)");
+    static LOCK: Statement = Statement::new("lock", "SELECT", "", "select pg_advisory_xact_lock($1)");
     let (mut one, mut two) = (database.connection().await.unwrap(), database.connection().await.unwrap());
     let (one, two) = (one.begin().await.unwrap(), two.begin().await.unwrap());
     one.session().query_one(&LOCK, &[&1_i64]).await.unwrap();

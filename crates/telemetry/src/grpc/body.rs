@@ -1,18 +1,20 @@
 //! The bodies of a call. That of an answer is watched to its end: the call's code stands in its trailers. Messages
 //! are counted both ways as they pass.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use battlearena_proto::Failure;
 use bytes::Bytes;
-use http_body::{Frame, SizeHint};
+use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::Sleep;
 use tonic::body::Body;
 use tonic::{Code, Status};
 
 use super::call::{Call, code_in};
 use super::framing::Messages;
+use super::status;
 
 /// A body that knows which call it ends, and how long it may take.
 pub struct MeasuredBody {
@@ -48,7 +50,7 @@ impl MeasuredBody {
     }
 }
 
-impl http_body::Body for MeasuredBody {
+impl HttpBody for MeasuredBody {
     type Data = Bytes;
     type Error = Status;
 
@@ -57,7 +59,7 @@ impl http_body::Body for MeasuredBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let Self { inner, call, .. } = &mut *self;
-        let mut poll = || Pin::new(&mut *inner).poll_frame(context);
+        let mut poll = || next_frame(inner, context);
         let frame = match call {
             Some(call) => call.step(poll),
             None => poll(),
@@ -99,6 +101,17 @@ impl http_body::Body for MeasuredBody {
     }
 }
 
+/// The next frame of a body; when what makes it panics, the call ends as one that failed.
+fn next_frame(body: &mut Body, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+    let frame = catch_unwind(AssertUnwindSafe(|| HttpBody::poll_frame(Pin::new(&mut *body), context)));
+    frame.unwrap_or_else(|_panic| {
+        // What is left half changed is dropped: nobody sees it.
+        *body = Body::empty();
+        let status = status(Failure::internal("the method panicked"));
+        Poll::Ready(Some(Ok(Frame::trailers(status.into_http::<Body>().into_parts().0.headers))))
+    })
+}
+
 /// A request whose messages are counted.
 pub(super) fn counted(request: http::Request<Body>, call: &Call) -> http::Request<Body> {
     request.map(|inner| Body::new(CountedBody { inner, messages: call.requests() }))
@@ -109,7 +122,7 @@ struct CountedBody {
     messages: Messages,
 }
 
-impl http_body::Body for CountedBody {
+impl HttpBody for CountedBody {
     type Data = Bytes;
     type Error = Status;
 

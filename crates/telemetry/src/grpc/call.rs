@@ -111,14 +111,18 @@ impl Drop for Call {
     fn drop(&mut self) {
         let Known { method, began } = self.known;
         self.side.handled(method, self.code, began.elapsed(), &self.span);
-        let is_error = if self.is_served { is_server_error(self.code) } else { self.code != Code::Ok };
+        let is_error = is_our_fault(self.code);
         if self.is_served && !is_error && method.shape != Shape::Probe {
             self.span.in_scope(|| failures::answered(&self.known.request(self.code, None), None));
         }
         let name = code_name(self.code);
         self.span.record("rpc.response.status_code", name);
         if is_error {
-            self.span.record("otel.status_code", "ERROR").record("error.type", name);
+            self.span.record("otel.status_code", "ERROR");
+        }
+        // A caller wants to know why its call did not do what it should; a server has told what was wrong with it.
+        if is_error || !self.is_served && self.code != Code::Ok {
+            self.span.record("error.type", name);
         }
     }
 }
@@ -154,8 +158,9 @@ fn span(method: &Method, peer: Option<&Peer>) -> Span {
     )
 }
 
-/// What the semantic conventions take for the server's fault.
-fn is_server_error(code: Code) -> bool {
+/// What the semantic conventions take for the server's fault. Both ends of a call are ours, so that it is no error for
+/// its client either when a player asks for what is refused.
+fn is_our_fault(code: Code) -> bool {
     use Code::{DataLoss, DeadlineExceeded, Internal, Unavailable, Unimplemented, Unknown};
     matches!(code, Unknown | DeadlineExceeded | Unimplemented | Internal | Unavailable | DataLoss)
 }

@@ -8,7 +8,7 @@ use battlearena_proto::Failure;
 use battlearena_runtime::{Deadline, deadline};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use http::header::HeaderValue;
+use http::header::{AUTHORIZATION, HeaderValue};
 use http::{HeaderMap, Request, Response};
 use tonic::body::Body;
 use tonic::transport::{Channel, Endpoint};
@@ -33,6 +33,7 @@ const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(5), Duration::from
 pub struct InstrumentedChannel {
     channel: Channel,
     peer: Peer,
+    credential: Option<HeaderValue>,
 }
 
 /// A channel to `uri` (`http://host:port`), which connects with the first call and again after a loss. It is driven by
@@ -51,7 +52,7 @@ pub fn connect(uri: &str) -> Result<InstrumentedChannel, tonic::transport::Error
     let uri = endpoint.uri();
     let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
     let peer = Peer { address: uri.host().unwrap_or_default().into(), port };
-    Ok(InstrumentedChannel { channel: endpoint.connect_lazy(), peer })
+    Ok(InstrumentedChannel { channel: endpoint.connect_lazy(), peer, credential: None })
 }
 
 impl InstrumentedChannel {
@@ -59,6 +60,16 @@ impl InstrumentedChannel {
     #[must_use]
     pub fn with_services(self, services: &[&str]) -> Self {
         services.iter().for_each(|service| CLIENT.register(service));
+        self
+    }
+
+    /// Sends this `authorization` with every call. Marked as sensitive, it is shown by no log and no table of HTTP/2.
+    #[must_use]
+    pub fn with_credential(mut self, mut credential: Option<HeaderValue>) -> Self {
+        if let Some(value) = &mut credential {
+            value.set_sensitive(true);
+        }
+        self.credential = credential;
         self
     }
 }
@@ -77,6 +88,9 @@ impl Service<Request<Body>> for InstrumentedChannel {
         let method = CLIENT.find(request.uri().path());
         let mut call = Call::made(&CLIENT, method, &self.peer);
         let mut request = counted(request, &call);
+        if let Some(credential) = &self.credential {
+            request.headers_mut().insert(AUTHORIZATION, credential.clone());
+        }
         let channel = self.channel.clone();
         if method.shape == Shape::Stream {
             trace::inject(&Span::current(), &mut HeadersMut(request.headers_mut()));

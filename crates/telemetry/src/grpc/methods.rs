@@ -118,7 +118,7 @@ const OPERATIONS: [(&str, &str, Shape); 4] = [
     ("grpc.reflection.v1alpha.ServerReflection", "ServerReflectionInfo", Shape::Stream),
 ];
 
-/// Methods that relays call by themselves.
+/// Methods that relays and followers of the log call by themselves.
 const BACKGROUND: [(&str, &str); 3] = [
     ("battlearena.analytics.v1.AnalyticsService", "GetTotals"),
     ("battlearena.events.v1.EventLogService", "Append"),

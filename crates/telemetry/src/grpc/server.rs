@@ -76,9 +76,11 @@ where
         let allowed = Deadline::after(allowed_time(request.headers()));
         let answer = self.inner.call(counted(request, &call));
         match method.shape {
-            Shape::Stream => {
-                call.scope(answer).map(|answer| Ok(MeasuredBody::wrap(answer?, call, None))).boxed()
+            Shape::Stream => async move {
+                let answer = call.scope(unbroken(answer)).await;
+                Ok(MeasuredBody::wrap(answer?, call, None))
             }
+            .boxed(),
             Shape::Unary | Shape::Probe => {
                 let span = call.span().clone();
                 async move {
@@ -97,14 +99,19 @@ async fn within<E>(
     work: impl Future<Output = Result<Response<Body>, E>>,
     allowed: Deadline,
 ) -> Result<Response<Body>, E> {
+    match tokio::time::timeout_at(allowed.instant(), unbroken(work)).await {
+        Ok(answer) => answer,
+        Err(_elapsed) => Ok(status(Failure::deadline_exceeded()).into_http()),
+    }
+}
+
+/// The answer of a method, or the status for one that panics.
+async fn unbroken<E>(work: impl Future<Output = Result<Response<Body>, E>>) -> Result<Response<Body>, E> {
     // The method's state is dropped with it: nobody sees what a panic left half changed.
-    let work = AssertUnwindSafe(work).catch_unwind();
-    let failure = match tokio::time::timeout_at(allowed.instant(), work).await {
-        Ok(Ok(answer)) => return answer,
-        Ok(Err(_panic)) => Failure::internal("the method panicked"),
-        Err(_elapsed) => Failure::deadline_exceeded(),
-    };
-    Ok(status(failure).into_http())
+    match AssertUnwindSafe(work).catch_unwind().await {
+        Ok(answer) => answer,
+        Err(_panic) => Ok(status(Failure::internal("the method panicked")).into_http()),
+    }
 }
 
 fn allowed_time(headers: &HeaderMap) -> Duration {

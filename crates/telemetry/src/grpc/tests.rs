@@ -263,3 +263,41 @@ async fn a_stream_outlives_the_deadline_and_has_neither_span_nor_latency() {
     assert_eq!((sampled("client", "Subscribe"), sampled("server", "Subscribe")), (None, None));
     assert!(spans.finished().is_empty());
 }
+
+/// A stream whose next message is a panic.
+struct Panics;
+
+impl http_body::Body for Panics {
+    type Data = bytes::Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<bytes::Bytes>, Status>>> {
+        panic!("on purpose")
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_panics_is_answered_for() {
+    const STREAM: &str = "/battlearena.analytics.v1.AnalyticsService/ExportPoints";
+    let spans = Spans::record();
+    let panics = tower::service_fn(async |request: http::Request<tonic::body::Body>| {
+        assert!(request.headers().contains_key("later"), "on purpose");
+        Ok::<_, Status>(http::Response::new(tonic::body::Body::new(Panics)))
+    });
+    let mut service = server_layer().layer(panics);
+    let request = || http::Request::post(STREAM);
+    let at_once = service.call(request().body(tonic::body::Body::empty()).unwrap()).await.unwrap();
+    assert_eq!(at_once.headers()["grpc-status"], "13");
+    drop(at_once);
+    let later = request().header("later", "1").body(tonic::body::Body::empty()).unwrap();
+    let mut body = service.call(later).await.unwrap().into_body();
+    let frame = std::future::poll_fn(|cx| http_body::Body::poll_frame(Pin::new(&mut body), cx)).await;
+    assert_eq!(frame.unwrap().unwrap().trailers_ref().unwrap()["grpc-status"], "13");
+    drop(body);
+    let count = r#"{grpc_service="battlearena.analytics.v1.AnalyticsService",grpc_method="ExportPoints",grpc_code="Internal"}"#;
+    assert_eq!(scraped(&format!("grpc_server_handled_total{count}")), Some(2.0));
+    assert_eq!(spans.lines("request failed").len(), 2);
+}

@@ -2,9 +2,9 @@
 //! the fault is ours.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::RETRY_AFTER;
+use actix_web::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
-use battlearena_proto::Failure;
+use battlearena_proto::{ErrorKind, Failure};
 use serde_json::json;
 
 use super::RequestId;
@@ -36,6 +36,11 @@ impl ResponseError for HttpFailure {
     }
 }
 
+/// In the extensions of a response: this answer is what the service decided, as when it drains or sheds load. Even a 503
+/// is then no fault of ours: it has no line in the log, and is counted as an answer only.
+#[derive(Debug, Clone, Copy)]
+pub struct Deliberate;
+
 /// The answer to a failed request: `{"error": {"code", "message", "field"?, "request_id"}}`, with `Retry-After` in
 /// seconds where the failure says when to try again. A failure of ours goes along to the middleware, which logs it.
 pub fn error_response(failure: &Failure) -> HttpResponse {
@@ -52,6 +57,9 @@ pub fn error_response(failure: &Failure) -> HttpResponse {
     if let Some(wait) = failure.retry_after() {
         // Whole seconds, rounded up: who comes back on time must not come too early.
         response.insert_header((RETRY_AFTER, wait.as_millis().div_ceil(1000).to_string()));
+    }
+    if failure.kind() == ErrorKind::Unauthenticated {
+        response.insert_header((WWW_AUTHENTICATE, "Bearer"));
     }
     let mut response = response.json(json!({ "error": error }));
     if let Some(fault) = Fault::of(failure) {

@@ -19,7 +19,9 @@ pub struct Handshakes {
 impl Handshakes {
     /// The only handshake that there is is `GET path`; every other one is unmatched.
     pub fn new(path: &'static str) -> Self {
-        Self { path, routes: Routes::new(&[(Method::GET, path)]) }
+        let routes = Routes::new(&[(Method::GET, path)]);
+        routes.find(&Method::GET, path).status(101).increment(0);
+        Self { path, routes }
     }
 
     /// A handshake begins, by a stranger.
@@ -44,7 +46,7 @@ impl Handshake {
         &self.span
     }
 
-    /// It was answered, without a body.
+    /// It was answered, without a body. Whoever answers a handshake has decided so: no status is an unexplained fault.
     pub fn answered(self, status: u16) {
         self.observation.answered(status, BodySize::None, None);
     }
@@ -76,10 +78,12 @@ mod tests {
         handshake.answered(101);
         handshakes.begin(request("/secret-door").head()).answered(404);
         drop(handshakes.begin(request("/test-ws").head()));
+        handshakes.begin(request("/test-ws").head()).answered(503);
 
-        assert_eq!([101, 499].map(|status| requests("/test-ws", status)), [1.0, 1.0]);
+        assert_eq!([101, 499, 503].map(|status| requests("/test-ws", status)), [1.0; 3]);
+        assert!(spans.lines("request failed").is_empty(), "who drains has not failed");
         assert!(requests(UNMATCHED, 404) > before);
-        let [opened, elsewhere, given_up] = spans.finished().try_into().unwrap();
+        let [opened, elsewhere, given_up, _drained] = spans.finished().try_into().unwrap();
         assert_eq!(opened.name, "GET /test-ws");
         assert_eq!(opened.parent_span_id.to_string(), "b7ad6b7169203331");
         assert_eq!(elsewhere.name, "GET");

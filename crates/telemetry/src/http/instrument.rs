@@ -19,7 +19,7 @@ use tracing::Instrument as _;
 
 use super::observation::{Headers, Observation, server_span};
 use super::routes::{Routes, UNMATCHED};
-use super::{HttpFailure, RequestId, error_response, operations};
+use super::{Deliberate, HttpFailure, RequestId, error_response, operations};
 use crate::failures::Fault;
 use crate::trace;
 
@@ -104,7 +104,8 @@ where
                 Ok(response)
             });
         }
-        let pattern = request.match_pattern();
+        // The path as routing will see it: decoded, unlike that of `request.match_pattern()` before routing.
+        let pattern = request.resource_map().match_pattern(request.match_info().as_str());
         let route = self.routes.find(request.method(), pattern.as_deref().unwrap_or(UNMATCHED));
         let is_secure = request.app_config().secure();
         let span = server_span(&route, pattern.is_some(), request.path(), is_secure);
@@ -137,8 +138,12 @@ where
 
 /// The end of a request that is answered.
 fn observe<B: MessageBody>(observation: Observation, response: &HttpResponse<B>) {
-    let fault = response.extensions().get::<Fault>().cloned();
-    observation.answered(response.status().as_u16(), response.body().size(), fault);
+    let status = response.status().as_u16();
+    let fault = match response.extensions() {
+        extensions if extensions.contains::<Deliberate>() => None,
+        extensions => extensions.get().cloned().or_else(|| (status >= 500).then(Fault::unexplained)),
+    };
+    observation.answered(status, response.body().size(), fault);
 }
 
 /// Why there is no answer by the service itself, and the one to give in its place.

@@ -12,7 +12,7 @@ mod routes;
 #[cfg(test)]
 mod tests;
 
-pub use failure::{HttpFailure, error_response};
+pub use failure::{Deliberate, HttpFailure, error_response};
 pub use fallback::{method_not_allowed, not_found};
 pub use handshake::{Handshake, Handshakes};
 pub use instrument::Instrument;

@@ -20,6 +20,9 @@ use crate::trace;
 /// nginx's status for a client that closed its connection before the answer.
 const CLIENT_CLOSED: u16 = 499;
 
+/// Bytes of a path that a span keeps.
+const MOST_OF_A_PATH: usize = 256;
+
 /// One request, counted when it is dropped: as given up by its client, unless it was answered.
 pub(super) struct Observation {
     route: Rc<Route>,
@@ -61,6 +64,7 @@ impl Observation {
         self.is_traced
     }
 
+    /// It was answered so; `fault` when that was ours.
     pub(super) fn answered(mut self, status: u16, size: BodySize, fault: Option<Fault>) {
         self.status = status;
         self.size = match size {
@@ -68,7 +72,7 @@ impl Observation {
             BodySize::Sized(size) => Some(size),
             BodySize::Stream => None,
         };
-        self.fault = fault.or_else(|| (status >= 500).then(Fault::unexplained));
+        self.fault = fault;
     }
 }
 
@@ -109,10 +113,15 @@ pub(super) fn server_span(route: &Route, is_known: bool, path: &str, is_secure: 
         http.request.method = method,
         http.route = is_known.then_some(route.endpoint.as_str()),
         http.response.status_code = Empty,
-        url.path = path,
+        url.path = shown(path),
         url.scheme = if is_secure { "https" } else { "http" },
         "error.type" = Empty,
     )
+}
+
+/// What a span keeps of a path: its beginning, since a stranger may send one of many kilobytes.
+fn shown(path: &str) -> &str {
+    &path[..path.floor_char_boundary(MOST_OF_A_PATH)]
 }
 
 pub(super) struct Headers<'a>(pub(super) &'a HeaderMap);

@@ -43,12 +43,19 @@ const METHODS: [&str; 8] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OP
 /// Every other method.
 const OTHER_METHOD: &str = "OTHER";
 
-/// Statuses that a known route has from the start: the errors among them are what an objective is computed from.
-const STATUSES_AT_START: [u16; 4] = [200, 500, 503, 504];
+/// Statuses that a known route has from the start, since the first answer of a series that appears is invisible to
+/// `rate()`: success, what a client may do wrong or give up, and what an objective is computed from.
+const STATUSES_AT_START: [u16; 11] = [200, 400, 401, 403, 404, 422, 429, 499, 500, 503, 504];
+
+/// Those that only a route with a body or a change answers.
+const STATUSES_OF_CHANGES: [u16; 3] = [409, 413, 415];
 
 /// The metrics of one route with one method.
 pub(crate) struct Route {
+    /// The method as spans and logs have it.
     pub(crate) method: &'static str,
+    /// The method as metrics have it: [`OTHER_METHOD`] unless the route is there for it, so that strangers make no series.
+    label: &'static str,
     pub(crate) endpoint: String,
     /// `{method} {endpoint}`, which is the name of a span.
     pub(crate) span_name: String,
@@ -60,11 +67,12 @@ pub(crate) struct Route {
 }
 
 impl Route {
-    fn new(method: &'static str, endpoint: &str) -> Self {
-        let labels = [method, endpoint];
+    fn new(method: &'static str, label: &'static str, endpoint: &str) -> Self {
+        let labels = [label, endpoint];
         let histogram = |desc: Desc| metrics::histogram(desc.name, &ROUTE_LABELS, &labels);
         Self {
             method,
+            label,
             endpoint: endpoint.to_owned(),
             span_name: format!("{} {endpoint}", method_in_spans(method).1),
             duration: histogram(DURATION),
@@ -97,12 +105,12 @@ impl Route {
     }
 
     /// The counter of one status. A route answers with few of them, so a list is searched faster than a map.
-    fn status(&self, status: u16) -> ::metrics::Counter {
+    pub(crate) fn status(&self, status: u16) -> ::metrics::Counter {
         let mut statuses = self.statuses.borrow_mut();
         if let Some((_, counter)) = statuses.iter().find(|(known, _)| *known == status) {
             return counter.clone();
         }
-        let labels = [self.method, &self.endpoint, &status.to_string()];
+        let labels = [self.label, &self.endpoint, &status.to_string()];
         let counter = metrics::counter(REQUESTS.name, &REQUEST_LABELS, &labels);
         statuses.push((status, counter.clone()));
         counter
@@ -110,12 +118,14 @@ impl Route {
 }
 
 /// All routes that one worker has seen.
-#[derive(Default)]
-pub(crate) struct Routes(RefCell<HashMap<String, Vec<Rc<Route>>>>);
+pub(crate) struct Routes {
+    known: Vec<(Method, &'static str)>,
+    seen: RefCell<HashMap<String, Vec<Rc<Route>>>>,
+}
 
 impl Routes {
     /// Describes the metrics, and registers the routes that are known.
-    pub(crate) fn new(known: &[(Method, &str)]) -> Self {
+    pub(crate) fn new(known: &[(Method, &'static str)]) -> Self {
         let [method, endpoint, status] = REQUEST_LABELS;
         let labels = [(method, Some(METHODS.as_slice())), (endpoint, None), (status, None)];
         metrics::describe(&REQUESTS, Kind::Counter, &labels);
@@ -123,12 +133,15 @@ impl Routes {
         metrics::describe(&IN_PROGRESS, Kind::Gauge, &labels[..2]);
         metrics::describe(&REQUEST_SIZE, Kind::Histogram, &labels[..2]);
         metrics::describe(&RESPONSE_SIZE, Kind::Histogram, &labels[..2]);
-        let routes = Self::default();
-        routes.find(&Method::GET, UNMATCHED).status(404).increment(0);
+        let routes = Self { known: known.to_vec(), seen: RefCell::default() };
+        for method in [Method::GET, Method::from_bytes(OTHER_METHOD.as_bytes()).unwrap_or_default()] {
+            routes.find(&method, UNMATCHED).status(404).increment(0);
+        }
         for (method, endpoint) in known {
             let route = routes.find(method, endpoint);
-            for status in STATUSES_AT_START {
-                route.status(status).increment(0);
+            let of_changes = STATUSES_OF_CHANGES.iter().filter(|_| *method != Method::GET);
+            for status in STATUSES_AT_START.iter().chain(of_changes) {
+                route.status(*status).increment(0);
             }
         }
         routes
@@ -136,14 +149,19 @@ impl Routes {
 
     /// The metrics of a route by its pattern, which comes from the source code and not from the request.
     pub(crate) fn find(&self, method: &Method, pattern: &str) -> Rc<Route> {
+        let is_known = match pattern {
+            UNMATCHED => *method == Method::GET,
+            _ => self.known.iter().any(|(known, path)| known == method && *path == pattern),
+        };
         let method = method_label(method);
-        let mut routes = self.0.borrow_mut();
+        let mut routes = self.seen.borrow_mut();
         if let Some(route) =
             routes.get(pattern).and_then(|list| list.iter().find(|route| route.method == method))
         {
             return route.clone();
         }
-        let route = Rc::new(Route::new(method, pattern));
+        let label = if is_known { method } else { OTHER_METHOD };
+        let route = Rc::new(Route::new(method, label, pattern));
         routes.entry(pattern.to_owned()).or_default().push(route.clone());
         route
     }

@@ -65,7 +65,16 @@ fn routes(cfg: &mut ServiceConfig) {
             Err(Failure::internal(std::io::Error::other("secret")))?
         }),
     )
+    .route("/passes-on", web::get().to(async || -> Result<HttpResponse, HttpFailure> { Err(passed_on())? }))
     .route("/silent", web::get().to(async || HttpResponse::InternalServerError()))
+    .route(
+        "/drains",
+        web::get().to(async || {
+            let mut response = HttpResponse::ServiceUnavailable().finish();
+            response.extensions_mut().insert(Deliberate);
+            response
+        }),
+    )
     .route(
         "/refuses",
         web::get().to(async || -> Result<HttpResponse, HttpFailure> { Err(Failure::conflict("no"))? }),
@@ -73,14 +82,36 @@ fn routes(cfg: &mut ServiceConfig) {
     .default_service(not_found());
 }
 
+/// A failure that a peer has answered.
+fn passed_on() -> Failure {
+    tonic::Status::from(Failure::internal("its own affair")).into()
+}
+
+/// What [`routes`] adds.
+const KNOWN: [&str; 12] = [
+    "/passes-on",
+    "/fine/{id}",
+    "/hangs",
+    "/wire",
+    "/drained",
+    "/gone",
+    "/left",
+    "/breaks",
+    "/fails",
+    "/silent",
+    "/refuses",
+    "/drains",
+];
+
 macro_rules! app {
     ($instrument:expr, $readiness:expr) => {{
         let readiness: Readiness = $readiness;
+        let instrument = $instrument.with_routes(KNOWN.map(|path| (Method::GET, path)));
         init_service(
             App::new()
                 .configure(|cfg| operations(cfg, Operations { readiness, service: "test" }))
                 .configure(routes)
-                .wrap($instrument),
+                .wrap(instrument),
         )
         .await
     }};
@@ -118,17 +149,22 @@ async fn no_path_and_no_method_of_a_client_becomes_a_label() {
     let answer = Answer::of(app.call(odd).await).await;
     assert_eq!((answer.status.as_u16(), answer.header("allow").as_deref()), (405, Some("GET")));
     assert_eq!(answer.json()["error"]["code"], "method_not_allowed");
-    assert_eq!(requests("OTHER", "/fine/{id}", 405), Some(1.0));
+    let before = requests("OTHER", "unmatched", 404).unwrap();
     let answer = Answer::of(app.call(TestRequest::put().uri("/secret-path").to_request()).await).await;
     assert_eq!((answer.status.as_u16(), &answer.json()["error"]["code"]), (404, &"not_found".into()));
-    assert_eq!(requests("PUT", "unmatched", 404), Some(1.0));
+    assert_eq!(requests("OTHER", "unmatched", 404).unwrap() - before, 1.0);
+    assert_eq!(requests("PUT", "unmatched", 404), None);
+    let answer = Answer::of(app.call(TestRequest::delete().uri("/fine/9").to_request()).await).await;
+    assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(requests("DELETE", "/fine/{id}", 405), None, "no route of this pattern has the method");
+    assert_eq!(requests("OTHER", "/fine/{id}", 405), Some(2.0));
     assert!(!crate::render(crate::Format::Text).contains("secret-path"));
 }
 
 #[actix_web::test]
 async fn known_routes_are_there_at_zero() {
     let _app = app!(Instrument::new().with_routes([(Method::POST, "/known")]), Readiness::new());
-    for status in [200, 500, 503, 504] {
+    for status in [200, 400, 404, 409, 415, 422, 429, 499, 500, 503, 504] {
         assert_eq!(requests("POST", "/known", status), Some(0.0), "{status}");
     }
     let duration = r#"http_request_duration_seconds_count{method="POST",endpoint="/known"}"#;
@@ -211,11 +247,23 @@ async fn a_failure_of_ours_is_logged_once_with_its_request_and_stays_at_home() {
     let [span] = spans.finished().try_into().unwrap();
     assert_eq!(line["span_id"], span.span_context.span_id().to_string());
 
-    for (path, lines) in [("/refuses", 0), ("/nowhere", 0), ("/silent", 1)] {
+    for (path, lines) in [("/refuses", 0), ("/nowhere", 0), ("/drains", 0), ("/silent", 1)] {
         let spans = Spans::record();
         Answer::of(app.call(TestRequest::get().uri(path).to_request()).await).await;
         assert_eq!(spans.lines("request failed").len(), lines, "{path}");
     }
+}
+
+#[actix_web::test]
+async fn what_a_peer_has_told_is_no_error_here() {
+    let spans = Spans::record();
+    let app = app!();
+    let answer = Answer::of(app.call(TestRequest::get().uri("/passes-on").to_request()).await).await;
+    assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert!(spans.lines("request failed").is_empty());
+    let [line] = spans.lines("a peer failed the request").try_into().unwrap();
+    assert_eq!((&line["level"], &line["endpoint"]), (&"WARN".into(), &"/passes-on".into()));
+    assert_eq!(line["request_id"].as_str(), answer.header("x-request-id").as_deref());
 }
 
 #[actix_web::test]
@@ -250,6 +298,16 @@ async fn a_method_that_nobody_knows_is_one_word() {
         assert_eq!(attribute(&span, "http.request.method").as_deref(), Some("_OTHER"));
         assert_eq!(attribute(&span, "error.type"), None);
     }
+}
+
+#[actix_web::test]
+async fn a_span_keeps_the_beginning_of_a_path() {
+    let spans = Spans::record();
+    let app = app!();
+    Answer::of(app.call(TestRequest::get().uri(&format!("/{}?secret", "x".repeat(999))).to_request()).await)
+        .await;
+    let [span] = spans.finished().try_into().unwrap();
+    assert_eq!(attribute(&span, "url.path"), Some(format!("/{}", "x".repeat(255))));
 }
 
 #[actix_web::test]

@@ -63,8 +63,9 @@ impl Plan {
             protocol: protocol(exporter_variable("PROTOCOL")),
             is_secure: endpoint.is_some_and(|endpoint| !endpoint.to_ascii_lowercase().starts_with("http://")),
             certificate: exporter_variable("CERTIFICATE"),
-            timeout: number(exporter_variable("TIMEOUT")).map_or(DEFAULT_TIMEOUT, Duration::from_millis),
-            queue_size: number(variable("OTEL_BSP_MAX_QUEUE_SIZE")),
+            timeout: number("OTEL_EXPORTER_OTLP_TIMEOUT", exporter_variable("TIMEOUT"))
+                .map_or(DEFAULT_TIMEOUT, Duration::from_millis),
+            queue_size: number("OTEL_BSP_MAX_QUEUE_SIZE", variable("OTEL_BSP_MAX_QUEUE_SIZE")),
             sampling: sampling(sampler.as_deref(), argument.as_deref()),
             attributes: attributes(variable("OTEL_RESOURCE_ATTRIBUTES").as_deref()),
         })
@@ -100,23 +101,39 @@ fn sampling(name: Option<&str>, argument: Option<&str>) -> Sampling {
     sampling
 }
 
-fn number<N: std::str::FromStr>(value: Option<String>) -> Option<N> {
-    value?.trim().parse().ok()
+fn number<N: std::str::FromStr>(name: &str, value: Option<String>) -> Option<N> {
+    let value = value?;
+    let number = value.trim().parse().ok();
+    if number.is_none() {
+        tracing::warn!("{name} is \"{value}\", expected a whole number: it is ignored");
+    }
+    number
+}
+
+/// The service's name among the resource attributes. What cannot be read is warned of when the plan is made.
+pub(super) fn service_name(lookup: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let named = parsed(lookup("OTEL_RESOURCE_ATTRIBUTES").as_deref())?;
+    let name = named.into_iter().rev().find(|pair| pair.key.as_str() == "service.name")?;
+    Some(name.value.to_string()).filter(|name| !name.is_empty())
+}
+
+/// The attributes of the process; none, with a warning, when they cannot be read.
+fn attributes(list: Option<&str>) -> Vec<KeyValue> {
+    parsed(list).unwrap_or_else(|| {
+        tracing::warn!("OTEL_RESOURCE_ATTRIBUTES is no list of key=value: it is ignored");
+        Vec::new()
+    })
 }
 
 /// `key=value,key=value`, percent-encoded. One mistake makes all of it worthless.
-fn attributes(list: Option<&str>) -> Vec<KeyValue> {
+fn parsed(list: Option<&str>) -> Option<Vec<KeyValue>> {
     let decode = |text: &str| Some(percent_decode_str(text.trim()).decode_utf8().ok()?.into_owned());
     let pair = |pair: &str| {
         let (key, value) = pair.split_once('=')?;
         Some(KeyValue::new(decode(key).filter(|key| !key.is_empty())?, decode(value)?))
     };
     let pairs = list.unwrap_or_default().split(',').filter(|part| !part.trim().is_empty());
-    let attributes = pairs.map(pair).collect::<Option<Vec<_>>>();
-    attributes.unwrap_or_else(|| {
-        tracing::warn!("OTEL_RESOURCE_ATTRIBUTES is no list of key=value: it is ignored");
-        Vec::new()
-    })
+    pairs.map(pair).collect()
 }
 
 #[cfg(test)]
@@ -182,6 +199,18 @@ mod tests {
         ]);
         let plan = plan.unwrap();
         assert_eq!((plan.protocol, plan.timeout, plan.queue_size), (Protocol::Http, DEFAULT_TIMEOUT, None));
+    }
+
+    #[test]
+    fn the_name_is_that_of_the_attributes() {
+        for (list, name) in [
+            ("service.name=arena%201,team=games", Some("arena 1")),
+            ("service.name=,team=games", None),
+            ("service.name=x,nonsense", None),
+            ("team=games", None),
+        ] {
+            assert_eq!(service_name(|_| Some(list.to_owned())).as_deref(), name, "{list}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::metrics::{BYTES, Counter, Desc, HTTP_SECONDS, Histogram, Unit};
 use crate::testing::{Spans, scraped};
 
-use super::cap::MOST_SERIES;
+use super::cap::MOST_LINES_OF_ONE;
 use super::*;
 use crate::trace;
 
@@ -51,7 +51,7 @@ fn what_is_not_sampled_is_no_exemplar() {
 #[test]
 fn series_beyond_the_cap_are_one_series_and_are_counted() {
     let desc = Desc { name: "test_overflow_total", unit: Unit::Count, help: "A test." };
-    let words: Vec<String> = (0..MOST_SERIES + 3).map(|word| word.to_string()).collect();
+    let words: Vec<String> = (0..MOST_LINES_OF_ONE + 3).map(|word| word.to_string()).collect();
     let counter = |word: &str| crate::metrics::counter(desc.name, &["word"], &[word]);
     crate::metrics::describe(&desc, crate::metrics::Kind::Counter, &[("word", None)]);
     let overflowed = || scraped(r#"telemetry_metric_overflow_total{metric="test_overflow_total"}"#);
@@ -63,7 +63,7 @@ fn series_beyond_the_cap_are_one_series_and_are_counted() {
     assert_eq!(scraped(r#"test_overflow_total{word="0"}"#), Some(2.0), "what was there goes on");
     assert_eq!(overflowed(), Some(3.0));
     let series = render(Format::Text).lines().filter(|line| line.starts_with("test_overflow_total{")).count();
-    assert_eq!(series, MOST_SERIES + 1);
+    assert_eq!(series, MOST_LINES_OF_ONE + 1);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use opentelemetry::trace::SpanContext;
+use opentelemetry::trace::{SpanContext, TraceState};
 
 use super::sampling::Sampling;
 
@@ -40,7 +40,9 @@ impl Edge {
         (!is_out_of_hand).then(|| {
             let flags = stranger.trace_flags().with_sampled(is_sampled);
             let (trace_id, span_id) = (stranger.trace_id(), stranger.span_id());
-            SpanContext::new(trace_id, span_id, flags, true, stranger.trace_state().clone())
+            // The state of a stranger's vendors ends at the door: peers would get it with every call, and a long one
+            // does not fit into the headers that they take.
+            SpanContext::new(trace_id, span_id, flags, true, TraceState::NONE)
         })
     }
 }
@@ -80,13 +82,14 @@ impl Cap {
 
 #[cfg(test)]
 mod tests {
-    use opentelemetry::trace::{SpanId, TraceFlags, TraceId, TraceState};
+    use opentelemetry::trace::{SpanId, TraceFlags, TraceId};
 
     use super::*;
 
     fn stranger(trace_id: u128, is_sampled: bool) -> SpanContext {
         let flags = TraceFlags::new(0x02).with_sampled(is_sampled);
-        SpanContext::new(TraceId::from(trace_id), SpanId::from(7), flags, true, TraceState::default())
+        let state = TraceState::from_key_value([("vendor", "x".repeat(200))]).unwrap();
+        SpanContext::new(TraceId::from(trace_id), SpanId::from(7), flags, true, state)
     }
 
     /// The decisions about a trace id that every ratio likes, and one that none but 1 does.
@@ -97,6 +100,7 @@ mod tests {
             assert_eq!(admitted.trace_id(), TraceId::from(trace_id));
             assert_eq!((admitted.span_id(), admitted.is_remote()), (SpanId::from(7), true));
             assert_eq!(admitted.trace_flags().to_u8() & !1, 2, "the other flags stay");
+            assert_eq!(admitted.trace_state(), &TraceState::NONE, "the state does not");
             Some(admitted.is_sampled())
         };
         [decide(1, false), decide(2, true), decide(u128::MAX, true), decide(u128::MAX, false)]

@@ -22,9 +22,10 @@ use self::collector::{Certified, Collector, Protocol, Received};
 /// Spans of the busy service: more than the queue holds.
 const MANY: usize = 6_000;
 
+#[expect(clippy::disallowed_methods, reason = "the command line reads it where there is one")]
 fn settings() -> Settings {
     Settings {
-        service_name: String::new(),
+        service_name: std::env::var("OTEL_SERVICE_NAME").unwrap_or_default(),
         environment: "production".into(),
         log_format: LogFormat::Auto,
         log_filter: "info".into(),
@@ -113,14 +114,14 @@ fn spans_arrive_with_everything_that_the_variables_ask_for() {
                 ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
                 (
                     "OTEL_RESOURCE_ATTRIBUTES",
-                    "service.name=wrong,team=game%20servers,deployment.environment.name=stage",
+                    "service.name=hers,team=game%20servers,deployment.environment.name=stage",
                 ),
             ],
         );
         let received = collector.stop();
         let attributes = assert_complete(&received, &log);
         let attribute = |name: &str| attributes.get(name).map(String::as_str);
-        assert_eq!(attribute("service.name"), Some("otlp-test"), "the role is no matter of attributes");
+        assert_eq!(attribute("service.name"), Some("hers"), "an attribute comes before the role");
         assert_eq!(attribute("service.version"), Some(env!("CARGO_PKG_VERSION")));
         assert_eq!(attribute("team"), Some("game servers"));
         assert_eq!(attribute("deployment.environment.name"), Some("stage"));
@@ -139,10 +140,15 @@ fn http_is_the_default_and_the_endpoint_of_traces_is_taken_as_it_is() {
         &[
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9"),
             ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", &format!("{base}/v1/traces")),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "10s"),
+            ("OTEL_SERVICE_NAME", "mine"),
+            ("OTEL_RESOURCE_ATTRIBUTES", "service.name=hers"),
         ],
     );
     let attributes = assert_complete(&collector.stop(), &log);
     assert_eq!(attributes["deployment.environment.name"], "production");
+    assert_eq!(attributes["service.name"], "mine");
+    assert_eq!(line(&log, "OTEL_EXPORTER_OTLP_TIMEOUT")["level"], "WARN");
 }
 
 #[test]

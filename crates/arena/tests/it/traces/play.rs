@@ -48,6 +48,7 @@ impl Play {
     pub(super) async fn start(protocol: Protocol, configure: impl FnOnce(&mut Command)) -> Self {
         let witness = Witness::start(protocol);
         let stage = Stage::start(|command| {
+            command.args(["--auth", "open"]);
             witness.observe(command);
             configure(command);
         });

@@ -168,15 +168,10 @@ fn rotation_logs_nobody_out() {
 }
 
 #[test]
-fn who_shows_nothing_is_anonymous_or_open() {
-    let open = verifier_with(VerifierOptions { open: true, ..VerifierOptions::default() });
+fn who_shows_nothing_is_anonymous() {
     assert_eq!(verifier().authenticate(None, at(NOW)), Ok(Caller::Anonymous));
-    assert_eq!(open.authenticate(None, at(NOW)), Ok(Caller::Open));
-    // What is shown is checked in either mode.
-    let good = bearer(&token(&claims()));
-    assert!(matches!(open.authenticate(Some(&good), at(NOW)), Ok(Caller::Player(_))));
-    assert_eq!(open.authenticate(Some("Bearer nonsense"), at(NOW)), Err(Refusal::Malformed));
-    assert_eq!(open.authenticate(Some(&good), at(NOW + 300)), Err(Refusal::Expired));
+    assert_eq!(verifier().authenticate(Some(""), at(NOW)), Err(Refusal::Malformed));
+    assert_eq!(verifier().authenticate(Some("Bearer nonsense"), at(NOW)), Err(Refusal::Malformed));
 }
 
 #[test]

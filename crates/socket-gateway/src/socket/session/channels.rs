@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use tracing::Instrument as _;
 
-use super::{Entering, Listening, Loaded, Session};
+use super::{Entering, Finish, Listening, Loaded, Session};
 use crate::domain::{Answer, ErrorCode, Position, Refusal, Topic};
 use crate::hub::Room;
-use crate::metrics::{Metrics, Received};
 
 impl Session {
     pub(super) fn hear_feed(
@@ -61,14 +60,14 @@ impl Session {
         let span = entering.span.clone();
         let load = async move {
             let room = hub.rooms.open(&name, hub.now()).await;
-            Some(Loaded { room, entering })
+            Some(Finish::GoIn(Loaded { room, entering }))
         };
         self.work = Some(Box::pin(load.instrument(span)));
         Ok(())
     }
 
     pub(super) fn go_in(&mut self, room: Arc<Room>, entering: Entering) {
-        let Entering { joins, position, id, began, span } = entering;
+        let Entering { joins, position, id, began: _, span: _ } = entering;
         if let (true, Some((player_id, username))) = (joins, &self.player) {
             room.join(&self.socket, (*player_id, username), position.as_ref(), id.as_deref());
         } else {
@@ -77,8 +76,6 @@ impl Session {
                 Answer::Subscribed { id: id.as_deref(), channel, epoch, offset, recovered }.to_text()
             });
         }
-        let received = if joins { Received::Join } else { Received::Subscribe };
-        Metrics::get().processed(received, began, &span);
         match self.rooms.iter_mut().find(|listening| listening.room.id == room.id) {
             Some(listening) => listening.is_joined = joins,
             None => self.rooms.push(Listening { room, is_joined: joins }),

@@ -1,0 +1,182 @@
+//! Routes of a player's own account: password, devices, profile, export, deletion.
+
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Json};
+use battlearena_identity::credential::DeviceSecret;
+use battlearena_identity::password::Password;
+use battlearena_identity::{Caller, Secret, SessionId};
+use battlearena_runtime::finish;
+use battlearena_telemetry::http::HttpFailure;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::body::Body;
+use super::client::Origin;
+use super::document::{BodyErrors, Conflict, NotFound, ReadErrors};
+use super::export::ExportResponse;
+use super::parameters::PlayerPath;
+use super::players::PlayerResponse;
+use crate::domain::player::ProfileChange;
+use crate::service::accounts::Accounts;
+
+/// What changes about a profile. What is absent stays.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(super) struct ProfileRequest {
+    /// Address with one @, at most 254 characters.
+    #[serde(default)]
+    #[schema(example = "dragon@example.com")]
+    email: Option<String>,
+    /// Home region in free words, at most 20 characters.
+    #[serde(default)]
+    #[schema(example = "eu-west")]
+    region: Option<String>,
+}
+
+/// Change the profile.
+///
+/// The name stays: others know the player by it, and it is what a log-in begins with.
+#[utoipa::path(
+    patch, path = "/api/players/{player_id}", tag = "account", request_body = ProfileRequest,
+    params(("player_id" = i64, Path, description = "Number of the account.")),
+    responses((status = 200, description = "The profile as it is now.", body = PlayerResponse),
+              (status = 404, response = NotFound), BodyErrors)
+)]
+pub(super) async fn change_profile(
+    caller: Caller,
+    accounts: Data<Accounts>,
+    player: PlayerPath,
+    body: Body<ProfileRequest>,
+) -> Result<Json<PlayerResponse>, HttpFailure> {
+    caller.own(player.0)?;
+    let ProfileRequest { email, region } = body.0;
+    let change = ProfileChange { email, region }.checked()?;
+    Ok(Json(finish(async move { accounts.change_profile(player.0, &change).await }).await?.into()))
+}
+
+/// A new password.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(super) struct PasswordRequest {
+    /// The password until now; absent when there is none.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "correct horse battery")]
+    current_password: Option<Secret>,
+    /// 8 to 128 characters of any kind.
+    #[schema(value_type = String, example = "staple in the stable")]
+    new_password: Secret,
+}
+
+/// Set or change the password.
+///
+/// Every other session of the player ends.
+#[utoipa::path(
+    post, path = "/api/players/{player_id}/password", tag = "account", request_body = PasswordRequest,
+    params(("player_id" = i64, Path, description = "Number of the account.")),
+    responses((status = 204, description = "It holds from now on."), (status = 404, response = NotFound),
+              (status = 409, response = Conflict), BodyErrors)
+)]
+pub(super) async fn change_password(
+    caller: Caller,
+    accounts: Data<Accounts>,
+    player: PlayerPath,
+    client: Origin,
+    body: Body<PasswordRequest>,
+) -> Result<HttpResponse, HttpFailure> {
+    caller.own(player.0)?;
+    let PasswordRequest { current_password, new_password } = body.0;
+    let current = current_password.map(Password::presented).transpose();
+    let current = current.map_err(|failure| failure.with_field("current_password"))?;
+    let kept = session_of(&caller);
+    let work =
+        async move { accounts.change_password(player.0, current, new_password, kept, &client.0).await };
+    finish(work).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+fn session_of(caller: &Caller) -> Option<SessionId> {
+    caller.player().ok().map(|player| player.session)
+}
+
+/// A device.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(super) struct DeviceRequest {
+    /// The device's secret: 32 to 256 random bytes of text, made and kept by the device.
+    #[schema(value_type = String, example = "0f8d5a1c7b3e49f2a6c4d8e0b1f37a95c2e6d4f8")]
+    device_id: Secret,
+}
+
+/// Let a device log in.
+///
+/// At most 20 devices. That it may already is no mistake.
+#[utoipa::path(
+    post, path = "/api/players/{player_id}/devices", tag = "account", request_body = DeviceRequest,
+    params(("player_id" = i64, Path, description = "Number of the account.")),
+    responses((status = 204, description = "It may."), (status = 404, response = NotFound),
+              (status = 409, response = Conflict), BodyErrors)
+)]
+pub(super) async fn link_device(
+    caller: Caller,
+    accounts: Data<Accounts>,
+    player: PlayerPath,
+    body: Body<DeviceRequest>,
+) -> Result<HttpResponse, HttpFailure> {
+    caller.own(player.0)?;
+    let device = DeviceSecret::parse(body.0.device_id)?;
+    finish(async move { accounts.link_device(player.0, &device).await }).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Let a device log in no more.
+///
+/// The sessions that it opened end. The last way into an account stays.
+#[utoipa::path(
+    delete, path = "/api/players/{player_id}/devices", tag = "account", request_body = DeviceRequest,
+    params(("player_id" = i64, Path, description = "Number of the account.")),
+    responses((status = 204, description = "It may not."), (status = 404, response = NotFound),
+              (status = 409, response = Conflict), BodyErrors)
+)]
+pub(super) async fn unlink_device(
+    caller: Caller,
+    accounts: Data<Accounts>,
+    player: PlayerPath,
+    body: Body<DeviceRequest>,
+) -> Result<HttpResponse, HttpFailure> {
+    caller.own(player.0)?;
+    let device = DeviceSecret::parse(body.0.device_id)?;
+    finish(async move { accounts.unlink_device(player.0, &device).await }).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Everything that is held about a player.
+///
+/// At most 1000 sessions and sanctions and 10000 purchases, the newest. Matches are at `/api/players/{player_id}/matches`.
+#[utoipa::path(
+    get, path = "/api/players/{player_id}/export", tag = "account",
+    params(("player_id" = i64, Path, description = "Number of the account.")),
+    responses((status = 200, description = "All of it.", body = ExportResponse), ReadErrors)
+)]
+pub(super) async fn export(
+    caller: Caller,
+    accounts: Data<Accounts>,
+    player: PlayerPath,
+) -> Result<Json<ExportResponse>, HttpFailure> {
+    caller.own(player.0)?;
+    Ok(Json(accounts.export(player.0).await?.into()))
+}
+
+/// Delete the account.
+///
+/// Name, address, credentials and sessions are gone for good; purchases and matches stay, without a name.
+#[utoipa::path(
+    delete, path = "/api/players/{player_id}", tag = "account",
+    params(("player_id" = i64, Path, description = "Number of the account.")),
+    responses((status = 204, description = "It is gone."), ReadErrors)
+)]
+pub(super) async fn delete(
+    caller: Caller,
+    accounts: Data<Accounts>,
+    player: PlayerPath,
+) -> Result<HttpResponse, HttpFailure> {
+    caller.own(player.0)?;
+    finish(async move { accounts.delete(player.0).await }).await?;
+    Ok(HttpResponse::NoContent().finish())
+}

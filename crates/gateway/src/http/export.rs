@@ -1,0 +1,99 @@
+//! The export of an account as JSON.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::moderation::SanctionEntry;
+use super::players::PlayerResponse;
+use super::transactions::TransactionEntry;
+use crate::service::accounts::Export;
+use crate::store::accounts::SessionRecord;
+
+/// Everything that is held about a player.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ExportResponse {
+    /// The profile.
+    player: PlayerResponse,
+    /// What the player pays for the service.
+    #[schema(example = "free")]
+    tier: &'static str,
+    /// Home region as the player gave it.
+    #[schema(example = "eu-west")]
+    region: String,
+    /// Whether there is a password; its hash is not shown.
+    #[schema(example = true)]
+    has_password: bool,
+    /// When each device was linked (UTC); their secrets are not known.
+    #[schema(value_type = Vec<String>, example = json!(["2030-01-01T12:00:00Z"]))]
+    devices_linked_at: Vec<Timestamp>,
+    /// Log-ins that are remembered, newest first.
+    sessions: Vec<SessionEntry>,
+    /// When each known address was last written down (UTC); the addresses themselves are not known.
+    #[schema(value_type = Vec<String>, example = json!(["2030-01-01T12:00:00Z"]))]
+    known_addresses_seen_at: Vec<Timestamp>,
+    /// Bans and mutes, newest first.
+    sanctions: Vec<SanctionEntry>,
+    /// Purchases, newest first.
+    transactions: Vec<TransactionEntry>,
+}
+
+/// A log-in that is remembered.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct SessionEntry {
+    /// Number of the session.
+    #[schema(example = 7)]
+    session_id: i64,
+    /// Whether a device opened it, and not a password.
+    #[schema(example = true)]
+    by_device: bool,
+    /// When it began (UTC).
+    #[schema(value_type = String, format = DateTime, example = "2030-01-01T12:00:00Z")]
+    created_at: Timestamp,
+    /// The last refresh (UTC).
+    #[schema(value_type = String, format = DateTime, example = "2030-01-01T12:00:00Z")]
+    last_used_at: Timestamp,
+    /// When it ends without another (UTC).
+    #[schema(value_type = String, format = DateTime, example = "2030-01-31T12:00:00Z")]
+    expires_at: Timestamp,
+    /// When it was ended (UTC).
+    #[schema(value_type = Option<String>, format = DateTime, example = "2030-01-02T12:00:00Z")]
+    revoked_at: Option<Timestamp>,
+    /// Why.
+    #[schema(example = "logged_out")]
+    revoked_reason: Option<String>,
+}
+
+impl From<SessionRecord> for SessionEntry {
+    fn from(record: SessionRecord) -> Self {
+        let SessionRecord { id, by_device, created_at, last_used_at, expires_at, revoked_at, revoked_reason } =
+            record;
+        Self { session_id: id, by_device, created_at, last_used_at, expires_at, revoked_at, revoked_reason }
+    }
+}
+
+impl From<Export> for ExportResponse {
+    fn from(export: Export) -> Self {
+        let Export {
+            player,
+            region,
+            has_password,
+            devices,
+            sessions,
+            known_addresses,
+            sanctions,
+            transactions,
+        } = export;
+        Self {
+            tier: player.tier.as_str(),
+            player: player.into(),
+            region,
+            has_password,
+            devices_linked_at: devices,
+            sessions: sessions.into_iter().map(Into::into).collect(),
+            known_addresses_seen_at: known_addresses,
+            sanctions: sanctions.into_iter().map(Into::into).collect(),
+            transactions: transactions.into_iter().map(Into::into).collect(),
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Everything that the gateway holds about a player. Hashes are left out: they say nothing to anybody.
+
+use battlearena_proto::{Failure, PlayerId};
+use battlearena_telemetry::note;
+use jiff::Timestamp;
+use tracing::field::Empty;
+use tracing::instrument;
+
+use super::Accounts;
+use crate::domain::page::Page;
+use crate::service::unknown_player;
+use crate::store::accounts::{self, SessionRecord};
+use crate::store::credentials;
+use crate::store::players::{self, Player};
+use crate::store::sanctions::{self, Sanction};
+use crate::store::transactions::{self, Transaction};
+
+/// Most purchases of an export, the newest; a page of them is read at a time.
+const MOST_PAGES: usize = 100;
+const PAGE: i32 = 100;
+
+/// What is held about a player.
+#[derive(Debug)]
+pub(crate) struct Export {
+    pub(crate) player: Player,
+    pub(crate) region: String,
+    pub(crate) has_password: bool,
+    /// When each was linked.
+    pub(crate) devices: Vec<Timestamp>,
+    pub(crate) sessions: Vec<SessionRecord>,
+    /// When each address was last written down.
+    pub(crate) known_addresses: Vec<Timestamp>,
+    pub(crate) sanctions: Vec<Sanction>,
+    /// Newest first.
+    pub(crate) transactions: Vec<Transaction>,
+}
+
+impl Accounts {
+    /// Everything that the gateway holds about a player.
+    ///
+    /// # Errors
+    /// Not found; the database's.
+    #[instrument(
+        name = "export_account",
+        skip_all,
+        fields(player.id = id.get(), error.type = Empty, otel.status_code = Empty)
+    )]
+    pub(crate) async fn export(&self, id: PlayerId) -> Result<Export, Failure> {
+        self.gather(id).await.inspect_err(note)
+    }
+
+    async fn gather(&self, id: PlayerId) -> Result<Export, Failure> {
+        let connection = self.database.connection().await?;
+        let session = connection.session();
+        let player = players::by_id(session, id).await?.ok_or_else(|| unknown_player(id))?;
+        let held = credentials::held(session, id).await?.ok_or_else(|| unknown_player(id))?;
+        let mut bought = Vec::new();
+        for _ in 0..MOST_PAGES {
+            let before = bought.last().map(|last: &Transaction| last.id.get());
+            let page = transactions::of_player(session, id, Page { limit: PAGE, before }).await?;
+            let is_last = page.len() < PAGE as usize;
+            bought.extend(page);
+            if is_last {
+                break;
+            }
+        }
+        Ok(Export {
+            player,
+            region: held.region,
+            has_password: held.password_hash.is_some(),
+            devices: accounts::devices(session, id).await?,
+            sessions: accounts::sessions(session, id).await?,
+            known_addresses: accounts::addresses(session, id).await?,
+            sanctions: sanctions::of_player(session, id).await?,
+            transactions: bought,
+        })
+    }
+}

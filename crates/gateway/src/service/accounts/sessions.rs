@@ -1,0 +1,115 @@
+//! How players stay in, and leave: refresh tokens are used once, and whoever shows an old one ends the session for
+//! everybody who has a copy.
+
+use battlearena_identity::Secret;
+use battlearena_identity::credential::RefreshToken;
+use battlearena_proto::{ErrorKind, Failure};
+use battlearena_telemetry::note;
+use battlearena_telemetry::trace::current_traceparent;
+use tracing::field::Empty;
+use tracing::{Span, instrument};
+
+use super::Accounts;
+use crate::domain::session::{RevokedReason, Verdict};
+use crate::metrics::LoginRefusal;
+use crate::service::tokens::Tokens;
+use crate::store::sessions::{self, Found, Revocation, Which};
+
+impl Accounts {
+    /// The next tokens of a session.
+    ///
+    /// # Errors
+    /// `unauthenticated` for a token that is none, that was used before, or whose session is over; the database's.
+    /// Reuse ends the session.
+    #[instrument(
+        name = "refresh_session",
+        skip_all,
+        fields(player.id = Empty, error.type = Empty, otel.status_code = Empty)
+    )]
+    pub(crate) async fn refresh(&self, presented: Secret) -> Result<Tokens, Failure> {
+        let renewed = self.renew(presented).await.inspect_err(note);
+        let (found, refresh) = renewed?;
+        self.issuer.tokens(found.player, found.session, &found.username, refresh).inspect_err(note)
+    }
+
+    async fn renew(&self, presented: Secret) -> Result<(Found, RefreshToken), Failure> {
+        let presented = self.parse(presented)?;
+        let mut connection = self.database.connection().await?;
+        let transaction = connection.begin().await?;
+        let session = transaction.session();
+        let Some(found) = sessions::lock_by_token(session, &presented.hash()).await? else {
+            return Err(self.no_entry(LoginRefusal::Malformed));
+        };
+        Span::current().record("player.id", found.player.get());
+        match found.presented.verdict(self.issuer.refresh_grace.as_secs_f64()) {
+            Verdict::Renewed => {
+                let next = RefreshToken::generate();
+                let life = self.issuer.session_life.as_secs_f64();
+                sessions::rotate(session, &presented.hash(), &next.hash(), found.session, life).await?;
+                transaction.commit().await?;
+                Ok((found, next))
+            }
+            Verdict::Reused => {
+                let revocation =
+                    self.revocation(&found, Which::One(found.session), RevokedReason::RefreshReused);
+                let ended = sessions::revoke(session, &revocation, current_traceparent().as_deref()).await?;
+                transaction.commit().await?;
+                self.sessions_ended(&ended);
+                self.metrics.refresh_token_reused();
+                Err(self.no_entry(LoginRefusal::Revoked))
+            }
+            Verdict::Expired => Err(self.no_entry(LoginRefusal::Expired)),
+            Verdict::Revoked => Err(self.no_entry(LoginRefusal::Revoked)),
+        }
+    }
+
+    /// Ends the session of a refresh token, or all sessions of its player. That it has ended already is no mistake.
+    ///
+    /// # Errors
+    /// `unauthenticated` for a token that is none; the database's.
+    #[instrument(
+        name = "player_logout",
+        skip_all,
+        fields(player.id = Empty, error.type = Empty, otel.status_code = Empty)
+    )]
+    pub(crate) async fn log_out(&self, presented: Secret, everywhere: bool) -> Result<(), Failure> {
+        self.end(presented, everywhere).await.inspect_err(note)
+    }
+
+    async fn end(&self, presented: Secret, everywhere: bool) -> Result<(), Failure> {
+        let presented = self.parse(presented)?;
+        let mut connection = self.database.connection().await?;
+        let transaction = connection.begin().await?;
+        let session = transaction.session();
+        let Some(found) = sessions::lock_by_token(session, &presented.hash()).await? else {
+            return Err(self.no_entry(LoginRefusal::Malformed));
+        };
+        Span::current().record("player.id", found.player.get());
+        // A session that is over is no proof any more for the others.
+        let is_over = found.presented.is_revoked || found.presented.is_expired;
+        let which = match everywhere && !is_over {
+            true => Which::AllBut(None),
+            false => Which::One(found.session),
+        };
+        let revocation = self.revocation(&found, which, RevokedReason::LoggedOut);
+        let ended = sessions::revoke(session, &revocation, current_traceparent().as_deref()).await?;
+        transaction.commit().await?;
+        self.sessions_ended(&ended);
+        self.metrics.logged_out(ended.len());
+        Ok(())
+    }
+
+    fn parse(&self, presented: Secret) -> Result<RefreshToken, Failure> {
+        RefreshToken::parse(presented).map_err(|_| self.no_entry(LoginRefusal::Malformed))
+    }
+
+    fn no_entry(&self, reason: LoginRefusal) -> Failure {
+        self.metrics.login_refused(reason);
+        Failure::new(ErrorKind::Unauthenticated, "the refresh token is not valid, log in again")
+    }
+
+    fn revocation<'a>(&self, found: &Found, which: Which<'a>, reason: RevokedReason) -> Revocation<'a> {
+        let token_life_seconds = self.issuer.token_life_seconds();
+        Revocation { player: found.player, which, reason, token_life_seconds }
+    }
+}
