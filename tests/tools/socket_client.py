@@ -42,12 +42,15 @@ class Player:
         wait = 0.1
         while True:
             try:
-                self.socket = await connect(self.url, compression=None)
-                await self.say(type="hello", protocol=1, player_id=self.player_id, username=self.username)
-                welcome = json.loads(await self.socket.recv())
+                socket = await connect(self.url, compression=None)
+                hello = {"type": "hello", "protocol": 1, "player_id": self.player_id, "username": self.username}
+                await socket.send(json.dumps(hello))
+                welcome = json.loads(await socket.recv())
                 assert welcome["type"] == "welcome" and welcome["protocol"] == 1, welcome
                 position = {"epoch": self.epoch, "offset": self.offset} if self.epoch else {}
-                await self.say(type="join", room=ROOM, **position)
+                await socket.send(json.dumps({"type": "join", "room": ROOM, **position}))
+                # Only now, since what is said before the room is joined is refused.
+                self.socket = socket
                 for client_id, text in list(self.unacknowledged.items()):
                     await self.say(type="message", room=ROOM, client_id=client_id, text=text)
                 return

@@ -1,6 +1,7 @@
 //! The one place where it is decided whether a call comes in: in-flight limit, who is calling, limit by address, policy,
 //! limit by account. HTTP routes, RPCs and socket commands all ask here, so that none of them has rules of its own.
 
+mod api_keys;
 mod audit;
 mod quotas;
 
@@ -12,7 +13,6 @@ use ::http::HeaderValue;
 use battlearena_proto::Failure;
 use battlearena_runtime::Tasks;
 use battlearena_telemetry::grpc::InstrumentedChannel;
-use futures::future::BoxFuture;
 use jiff::Timestamp;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
@@ -28,6 +28,7 @@ use crate::settings::{AuthMode, Settings};
 use crate::token::{Bearer, Refusal, Verifier, VerifierOptions};
 use crate::{follow, jwks};
 
+pub use api_keys::ApiKeys;
 use audit::Audit;
 use quotas::Quotas;
 
@@ -42,21 +43,6 @@ pub struct Gatekeeper {
     api_keys: Option<Arc<dyn ApiKeys>>,
     quotas: Quotas,
     audit: Audit,
-}
-
-/// Knows the API keys: the gateway. Everybody else takes the token that a key was exchanged for.
-pub trait ApiKeys: Send + Sync {
-    /// Whose key this is.
-    ///
-    /// # Errors
-    /// `unauthenticated` for a key that is unknown, revoked or expired; whatever kept from looking.
-    fn caller<'a>(&'a self, key: &'a ApiKey) -> BoxFuture<'a, Result<Caller, Failure>>;
-
-    /// Whose key this is, if that is remembered: such a call is not counted for its address. By default nothing is.
-    fn remembered(&self, key: &ApiKey) -> Option<Caller> {
-        let _unknown = key;
-        None
-    }
 }
 
 /// A call that wants to come in.

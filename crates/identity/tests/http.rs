@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actix_web::body::to_bytes;
@@ -180,9 +181,12 @@ async fn refusals_are_told_with_who_what_and_why() {
     ask(&app, get("/api/leaderboard").by(&Issuer::start().await.player(7, 1))).await;
     let post = TestRequest::post().uri("/api/matches/start").peer_addr(address("127.0.0.1:4000"));
     ask(&app, post.by(&issuer.player(7, 1))).await;
+    ask(&app, get("/api/secrets").by(&issuer.player(8, 1))).await;
+    // Who is known comes first. What the table does not know is not written down in the caller's words.
     for expected in [
-        ("anonymous", "GET /api/leaderboard", "wrong_key"),
         ("player:7", "POST /api/matches/start", "forbidden"),
+        ("player:8", "unknown", "forbidden"),
+        ("anonymous", "GET /api/leaderboard", "wrong_key"),
     ] {
         let told = guarded.next_refusal().await;
         assert_eq!((told.caller.as_str(), told.door.as_str(), told.reason.as_str()), expected);
@@ -190,7 +194,7 @@ async fn refusals_are_told_with_who_what_and_why() {
 }
 
 #[actix_web::test]
-async fn an_address_is_throttled_and_neither_loopback_nor_a_key_is() {
+async fn an_address_is_throttled_and_a_key_that_is_known_is_not() {
     let issuer = Issuer::start().await;
     let guarded = Arc::new(gatekeeper(&issuer, |settings| {
         (settings.address_requests, settings.trusted_proxies) = (2, 1);
@@ -204,11 +208,61 @@ async fn an_address_is_throttled_and_neither_loopback_nor_a_key_is() {
     let refused = ask(&app, from("7.7.7.7, 203.0.113.9")).await;
     assert_eq!((refused.status, refused.headers.get(RETRY_AFTER).unwrap().as_bytes()), (429, &b"1"[..]));
     assert_eq!(ask(&app, from("203.0.113.10")).await.status, 200);
+    let server = issuer.game_server("gs");
+    let serve = |client: &str| from(client).uri("/api/leaderboard").by(&server);
+    // Its token is looked at first, and that counts.
+    assert_eq!(ask(&app, serve("203.0.113.9")).await.status, 429);
+    assert_eq!(ask(&app, serve("203.0.113.11")).await.status, 200);
     for _ in 0..20 {
-        assert_eq!(ask(&app, from("127.0.0.1")).await.status, 200);
-        let server = from("203.0.113.9").uri("/api/leaderboard").by(&issuer.game_server("gs"));
-        assert_eq!(ask(&app, server).await.status, 200);
+        assert_eq!(ask(&app, serve("203.0.113.9")).await.status, 200);
+        let service = from("203.0.113.9").uri("/api/leaderboard").by(&issuer.service());
+        assert_eq!(ask(&app, service).await.status, 200);
     }
+    // Behind a proxy nobody is loopback because a header says so.
+    let mut statuses = Vec::new();
+    for _ in 0..5 {
+        statuses.push(ask(&app, from("127.0.0.1")).await.status);
+    }
+    assert_eq!(statuses, [200, 200, 200, 200, 429]);
+}
+
+#[actix_web::test]
+async fn in_development_loopback_has_no_limit() {
+    let issuer = Issuer::start().await;
+    let guarded = Arc::new(gatekeeper(&issuer, |settings| settings.address_requests = 1));
+    let app = app(&guarded).await;
+    for _ in 0..10 {
+        assert_eq!(ask(&app, get("/")).await.status, 200);
+    }
+}
+
+#[actix_web::test]
+async fn whoever_makes_up_credentials_pays_before_they_are_looked_up() {
+    let issuer = Issuer::start().await;
+    let keys = Arc::new(OneKey::new(ApiKey::generate()));
+    let guarded = gatekeeper(&issuer, |settings| settings.address_requests = 1).with_api_keys(keys.clone());
+    let guarded = Arc::new(guarded);
+    let app = app(&guarded).await;
+    let far = |text: &str, place: &str| {
+        let bearer = HeaderValue::from_str(&format!("Bearer {text}")).unwrap();
+        get("/api/leaderboard").peer_addr(address(place)).by(&bearer)
+    };
+    let mut statuses = Vec::new();
+    for _ in 0..5 {
+        statuses.push(ask(&app, far(ApiKey::generate().text().expose(), FAR)).await.status);
+    }
+    assert_eq!(statuses, [401, 401, 429, 429, 429]);
+    assert_eq!(keys.looked_up.load(Ordering::Relaxed), 2);
+    // The same for a token, be it good: its signature was not looked at before.
+    let token = issuer.player(7, 1);
+    let asking = get("/api/leaderboard").peer_addr(address(FAR)).by(&token);
+    assert_eq!(ask(&app, asking).await.status, 429);
+    // A key that is remembered comes in from there all the same.
+    let good = keys.key.text().expose().to_owned();
+    for (place, status) in [(FAR, 429), ("203.0.113.10:1", 200), (FAR, 200), (FAR, 200)] {
+        assert_eq!(ask(&app, far(&good, place)).await.status, status, "{place}");
+    }
+    assert_eq!(keys.looked_up.load(Ordering::Relaxed), 3);
 }
 
 #[actix_web::test]
@@ -298,15 +352,35 @@ async fn in_open_mode_everybody_is_let_in_but_where_operators_alone_go() {
     assert_eq!(ask(&app, get("/api/secrets")).await.status, 403);
 }
 
-/// One key that is good.
-struct OneKey(ApiKey);
+/// One key that is good, and is remembered once it was looked up.
+struct OneKey {
+    key: ApiKey,
+    looked_up: AtomicUsize,
+    is_remembered: AtomicBool,
+}
+
+impl OneKey {
+    fn new(key: ApiKey) -> Self {
+        Self { key, looked_up: AtomicUsize::new(0), is_remembered: AtomicBool::new(false) }
+    }
+
+    fn holder(&self, key: &ApiKey) -> Option<Caller> {
+        let caller = Caller::GameServer(Key { id: "gs".into(), scopes: Role::GameServer.scopes() });
+        key.matches(&self.key.hash()).then_some(caller)
+    }
+}
 
 impl ApiKeys for OneKey {
     fn caller<'a>(&'a self, key: &'a ApiKey) -> BoxFuture<'a, Result<Caller, Failure>> {
-        let caller = Caller::GameServer(Key { id: "gs".into(), scopes: Role::GameServer.scopes() });
+        self.looked_up.fetch_add(1, Ordering::Relaxed);
         let unknown = || Failure::new(ErrorKind::Unauthenticated, "a valid access token is needed");
-        let found = key.matches(&self.0.hash()).then_some(caller).ok_or_else(unknown);
+        let found = self.holder(key).ok_or_else(unknown);
+        self.is_remembered.fetch_or(found.is_ok(), Ordering::Relaxed);
         Box::pin(async move { found })
+    }
+
+    fn remembered(&self, key: &ApiKey) -> Option<Caller> {
+        self.holder(key).filter(|_| self.is_remembered.load(Ordering::Relaxed))
     }
 }
 
@@ -316,7 +390,7 @@ async fn an_api_key_is_taken_where_keys_are_known() {
     let key = ApiKey::generate();
     let bearer = |key: &ApiKey| HeaderValue::from_str(&format!("Bearer {}", key.text().expose())).unwrap();
     let good = bearer(&key);
-    let guarded = Arc::new(gatekeeper(&issuer, |_| {}).with_api_keys(Arc::new(OneKey(key))));
+    let guarded = Arc::new(gatekeeper(&issuer, |_| {}).with_api_keys(Arc::new(OneKey::new(key))));
     let app = app(&guarded).await;
     assert_eq!(ask(&app, get("/api/leaderboard").by(&good)).await.body, "game_server:gs");
     assert_eq!(ask(&app, get("/api/leaderboard").by(&bearer(&ApiKey::generate()))).await.status, 401);

@@ -48,6 +48,8 @@ pub(crate) struct Chat {
 #[derive(Debug)]
 struct Member {
     room: usize,
+    /// The gateway, as this player calls it.
+    gateway: Gateway,
     orders: mpsc::Sender<Order>,
     state: Arc<Mutex<State>>,
 }
@@ -86,7 +88,8 @@ impl Chat {
             let identity = (player_id, socket, events);
             let player = Player::new(identity, channels, taken, state.clone(), players.clone());
             chat.tasks.spawn(player.play(chat.end.clone()));
-            chat.members.push(Member { room, orders, state });
+            let gateway = players.cast().player(player_id);
+            chat.members.push(Member { room, gateway, orders, state });
         }
         chat
     }
@@ -161,14 +164,15 @@ impl Chat {
     ///
     /// # Errors
     /// The gateway does not tell a history.
-    pub(crate) async fn check(&self, gateway: &Gateway) -> anyhow::Result<Vec<Row>> {
+    pub(crate) async fn check(&self) -> anyhow::Result<Vec<Row>> {
         let mut verdict = Verdict::default();
         for room in 0..self.plan.rooms() {
-            let history =
-                history(gateway, &self.room_name(room)).await.context("reading a room's history")?;
-            let members: Vec<_> =
-                self.members.iter().filter(|member| member.room == room).map(Member::state).collect();
-            verdict.room(&history, members.iter().map(|state| &**state));
+            let members: Vec<_> = self.members.iter().filter(|member| member.room == room).collect();
+            let Some(reader) = members.first() else { continue };
+            let history = history(&reader.gateway, &self.room_name(room)).await;
+            let history = history.context("reading a room's history")?;
+            let states: Vec<_> = members.iter().map(|member| member.state()).collect();
+            verdict.room(&history, states.iter().map(|state| &**state));
         }
         Ok(verdict.rows())
     }

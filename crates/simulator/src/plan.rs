@@ -196,8 +196,11 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// A plan for some players, of whom there must be [`MOST_PLAYERS`] at least.
+    /// A plan for some players, of whom there must be [`MOST_PLAYERS`] at least: with fewer, as after a stop while they
+    /// came, it is one for others, which nobody is to play.
     pub(crate) fn new(seed: u64, mix: Mix, players: Population) -> Self {
+        let fewest = MOST_PLAYERS as i64;
+        let players = if players.len() < fewest { Population::UpTo(fewest) } else { players };
         let generator = |stream| {
             let mut generator = ChaCha8Rng::seed_from_u64(seed);
             generator.set_stream(stream);
@@ -328,6 +331,13 @@ mod tests {
             }
         }
         assert_eq!((these.at(1000), Population::UpTo(10).at(10)), (PlayerId(5000), PlayerId(1)));
+    }
+
+    #[test]
+    fn a_plan_without_players_has_no_endless_search_for_them() {
+        let few = Population::These(vec![PlayerId(7)].into());
+        let mut plan = Plan::new(1, Mix::base(0.05, 0.01), few);
+        assert!((0..1000).any(|_| matches!(plan.next(1.0).action, Action::StartMatch(_))));
     }
 
     #[test]

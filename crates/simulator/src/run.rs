@@ -202,8 +202,7 @@ async fn finish_check(
 ) -> anyhow::Result<CheckResult> {
     let truth = players.truth().clone();
     let totals = progress.during(check.finish(&truth), || "waiting for the log to settle").await?;
-    let server = players.cast().server();
-    let rooms = progress.during(chat.check(&server), || "reading what was said").await?;
+    let rooms = progress.during(chat.check(), || "reading what was said").await?;
     let totals = totals.with(rooms);
     let errors = players.report().errors();
     let held = totals.holds() && (config.allow_errors || errors == 0);

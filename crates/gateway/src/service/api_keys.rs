@@ -104,6 +104,10 @@ impl gatekeeper::ApiKeys for ApiKeys {
             Ok(caller)
         })
     }
+
+    fn remembered(&self, key: &ApiKey) -> Option<Caller> {
+        self.remembered.get(key, Instant::now())
+    }
 }
 
 impl Remembered {

@@ -2,6 +2,8 @@
 //! everybody.
 
 mod access;
+#[cfg(test)]
+mod sensitive;
 mod table;
 #[cfg(test)]
 mod tests;

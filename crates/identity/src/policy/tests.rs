@@ -32,9 +32,12 @@ fn callers() -> [(&'static str, Caller); 8] {
 /// The sorts of doors, each with who is let in, in the order of [`callers`]: `+` in, `-` forbidden, `?` who are you.
 const SORTS: &[(&str, &str)] = &[
     ("public", "++++++++"),
-    ("authenticated", "?+++++++"),
+    ("statistics", "?++-+-++"),
+    ("own matches", "?++-+-++"),
+    ("chat", "?+--+-++"),
     ("one player", "?++-+--+"),
     ("own player", "?+-----+"),
+    ("own credentials", "?+------"),
     ("players", "?+-----+"),
     ("matches", "?-+----+"),
     ("match calls", "?-+---++"),
@@ -44,7 +47,7 @@ const SORTS: &[(&str, &str)] = &[
     ("services", "?-----++"),
     ("operators or services", "?---+-++"),
     ("moderators", "?---+---"),
-    ("keys", "?-++++-+"),
+    ("keys", "?-++++--"),
 ];
 
 fn sort_of(door: Door<'_>) -> &'static str {
@@ -54,20 +57,27 @@ fn sort_of(door: Door<'_>) -> &'static str {
             ("GET", "/" | "/docs" | "/docs/{file}" | "/openapi.json" | "/.well-known/jwks.json") => "public",
             ("POST", "/api/players/register" | "/api/players/login") => "public",
             ("POST", "/api/players/refresh" | "/api/players/logout") => "public",
-            ("GET", "/api/stats/players" | "/api/stats/matches" | "/api/stats/revenue") => "authenticated",
-            ("GET", "/api/leaderboard" | "/history" | "/api/chat/{room}/history") => "authenticated",
-            ("GET", "/api/matches/{match_id}") => "authenticated",
+            ("GET", "/api/stats/players" | "/api/stats/matches" | "/api/stats/revenue") => "statistics",
+            ("GET", "/api/leaderboard") => "statistics",
+            ("GET", "/history" | "/api/chat/{room}/history") => "chat",
+            ("GET", "/api/matches/{match_id}") => "own matches",
+            ("POST", "/api/players/{player_id}/password") => "own credentials",
+            ("POST" | "DELETE", "/api/players/{player_id}/devices") => "own credentials",
             ("GET", "/api/players/{player_id}/export") => "own player",
             ("GET", "/api/players/{player_id}/sanctions") => "moderators",
-            ("GET", path) if path.starts_with("/api/players/{player_id}") => "one player",
-            ("POST", path) if path.starts_with("/api/matches/") => "matches",
+            ("GET", "/api/players/{player_id}" | "/api/players/{player_id}/matches") => "one player",
+            ("GET", "/api/players/{player_id}/transactions" | "/api/players/{player_id}/rank") => {
+                "one player"
+            }
+            ("POST", "/api/matches/start" | "/api/matches/complete" | "/api/matches/crash") => "matches",
+            ("POST", "/api/matches/{match_id}/heartbeat") => "matches",
             ("POST", "/api/transactions/create") => "own player",
             ("POST", "/api/system/event") => "events",
             ("POST" | "DELETE", "/api/players/{player_id}/ban" | "/api/players/{player_id}/mute") => {
                 "moderators"
             }
             ("POST", "/api/keys/token") => "keys",
-            (_, path) if path.starts_with("/api/players/{player_id}") => "own player",
+            ("PATCH" | "DELETE", "/api/players/{player_id}") => "own player",
             other => panic!("no expectation for {other:?}"),
         },
         Door::Rpc(method) => match method.split_once('/').unwrap() {

@@ -120,9 +120,12 @@ impl Inner {
                 let holds = verified.expires > now && !self.revocations.refuse(&verified.caller, now);
                 holds.then_some(verified.caller)
             }
-            Bearer::ServiceKey(presented) => {
-                self.options.service_key.as_ref().filter(|key| key.matches(presented)).map(|_| Caller::Service)
-            }
+            Bearer::ServiceKey(presented) => self
+                .options
+                .service_key
+                .as_ref()
+                .filter(|key| key.matches(presented))
+                .map(|_| Caller::Service),
             Bearer::ApiKey(_) => None,
         }
     }

@@ -130,6 +130,5 @@ impl Entrance {
 /// The address of a client, behind as many proxies as are trusted.
 fn client(request: &Request, gatekeeper: &Gatekeeper) -> Option<IpAddr> {
     let forwarded = request.head().headers().get_all(X_FORWARDED_FOR);
-    let forwarded = forwarded.map(|value| value.to_str().unwrap_or_default());
     Some(gatekeeper.address_rules().client(request.peer_addr()?.ip(), forwarded))
 }

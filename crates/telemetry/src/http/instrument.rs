@@ -212,3 +212,28 @@ fn close_when_draining(readiness: &Readiness, head: &mut actix_web::dev::Respons
         head.set_connection_type(ConnectionType::Close);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::{TestRequest, init_service};
+    use actix_web::{App, web};
+
+    use super::*;
+    use crate::testing::scraped;
+
+    #[actix_web::test]
+    async fn an_encoded_path_is_counted_under_its_route() {
+        let instrument = Instrument::new().with_routes([(Method::GET, "/spelt/{name}")]);
+        let spelt = web::get().to(async || "fine");
+        let app = init_service(App::new().route("/spelt/{name}", spelt).wrap(instrument)).await;
+        for path in ["/spelt/a", "/%73pelt/a", "/%73%70%65%6C%74/%61", "/spel%74/a%2Fb", "/spelt/%2561"] {
+            let answer = app.call(TestRequest::get().uri(path).to_request()).await;
+            assert_eq!(answer.unwrap().status(), 200, "{path}");
+        }
+        let count = |endpoint: &str| {
+            scraped(&format!(r#"http_requests_total{{method="GET",endpoint="{endpoint}",status="200"}}"#))
+        };
+        assert_eq!(count("/spelt/{name}"), Some(5.0));
+        assert_eq!(count(UNMATCHED), None);
+    }
+}

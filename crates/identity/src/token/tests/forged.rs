@@ -300,3 +300,22 @@ proptest! {
         prop_assert!(changed == good || verifier().verify(&changed, at(NOW)).is_err());
     }
 }
+
+#[test]
+fn lives_that_would_outlast_a_revocation() {
+    let lasting = |from: i64, until: i64| {
+        token(&with(claims(), &[("iat", json!(from)), ("nbf", json!(from)), ("exp", json!(until))]))
+    };
+    for (from, until) in [(NOW, NOW + 301), (NOW - 1, NOW + 300), (0, NOW + 1), (i64::MIN, NOW + 1)] {
+        refuse(&lasting(from, until), Refusal::Malformed);
+    }
+    for (from, until) in [(NOW, NOW + 300), (NOW - 299, NOW + 1)] {
+        assert!(verifier().verify(&lasting(from, until), at(NOW)).is_ok(), "{from} {until}");
+    }
+    let longer = verifier_with(VerifierOptions {
+        longest_life: Duration::from_secs(600),
+        ..VerifierOptions::default()
+    });
+    assert!(longer.verify(&lasting(NOW, NOW + 600), at(NOW)).is_ok());
+    assert_eq!(longer.verify(&lasting(NOW, NOW + 601), at(NOW)), Err(Refusal::Malformed));
+}
