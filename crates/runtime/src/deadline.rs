@@ -31,6 +31,15 @@ impl Deadline {
         self.0.saturating_duration_since(Instant::now())
     }
 
+    /// Runs a future until this deadline; `None` when that is over first. A deadline that is over already begins nothing: a
+    /// timer alone would let through what is done within its tick.
+    pub async fn bound<F: Future>(self, future: F) -> Option<F::Output> {
+        if self.remaining().is_zero() {
+            return None;
+        }
+        tokio::time::timeout_at(self.0, future).await.ok()
+    }
+
     /// The point in time itself, for `timeout_at`.
     pub fn instant(self) -> Instant {
         self.0
@@ -83,6 +92,15 @@ pub fn format_grpc_timeout(timeout: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_deadline_that_is_over_begins_nothing() {
+        let mut began = false;
+        let work = async { began = true };
+        assert_eq!(Deadline::after(Duration::ZERO).bound(work).await, None);
+        assert!(!began);
+        assert_eq!(Deadline::after(DEFAULT).bound(async { 7 }).await, Some(7));
+    }
 
     #[test]
     fn every_unit_of_the_specification_is_read() {

@@ -99,9 +99,9 @@ async fn within<E>(
     work: impl Future<Output = Result<Response<Body>, E>>,
     allowed: Deadline,
 ) -> Result<Response<Body>, E> {
-    match tokio::time::timeout_at(allowed.instant(), unbroken(work)).await {
-        Ok(answer) => answer,
-        Err(_elapsed) => Ok(status(Failure::deadline_exceeded()).into_http()),
+    match allowed.bound(unbroken(work)).await {
+        Some(answer) => answer,
+        None => Ok(status(Failure::deadline_exceeded()).into_http()),
     }
 }
 

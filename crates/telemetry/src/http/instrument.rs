@@ -160,11 +160,11 @@ async fn answer<B>(
 ) -> Result<ServiceResponse<B>, Refusal> {
     // The handler's state is dropped with it: nobody sees what a panic left half changed.
     let work = AssertUnwindSafe(work).catch_unwind();
-    let cause = match tokio::time::timeout_at(allowed.instant(), work).await {
-        Ok(Ok(Ok(response))) => return Ok(response),
-        Ok(Ok(Err(error))) => error,
-        Ok(Err(_panic)) => HttpFailure(Failure::internal("the handler panicked")).into(),
-        Err(_elapsed) => HttpFailure(Failure::deadline_exceeded()).into(),
+    let cause = match allowed.bound(work).await {
+        Some(Ok(Ok(response))) => return Ok(response),
+        Some(Ok(Err(error))) => error,
+        Some(Err(_panic)) => HttpFailure(Failure::internal("the handler panicked")).into(),
+        None => HttpFailure(Failure::deadline_exceeded()).into(),
     };
     let response = match cause.as_error::<HttpFailure>() {
         Some(HttpFailure(failure)) => error_response(failure),
