@@ -38,6 +38,11 @@ test: setup ## Run all tests (minutes)
 	$(CARGO) test --workspace --locked
 	tests/foreign-client.sh
 	tests/socket-client.sh
+	tests/alerting.sh
+	tests/compose.sh
+	tests/api-docs.sh
+	tests/fuzz-api.sh
+	tests/panels.sh
 
 .PHONY: check
 check: setup ## Formatting, lints, documentation, wire contracts, dependencies
@@ -45,11 +50,15 @@ check: setup ## Formatting, lints, documentation, wire contracts, dependencies
 	$(CARGO) clippy --workspace --all-targets --locked -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --workspace --no-deps --locked --document-private-items
 	scripts/check-dependencies
+	$(CARGO) run --quiet --locked --package arena -- describe alerts | diff deploy/alerts.md -
+	scripts/check-dashboards
 	scripts/buf lint proto
+	scripts/lint-shell
 
 .PHONY: prove
 prove: setup build ## The long form: exact books under load, also as an ordinary user, and 30 rounds of chaos
 	scripts/prove
+	tests/compose.sh run
 
 .PHONY: bench
 bench: setup build ## Measure the hot paths of this build on this machine
@@ -66,11 +75,14 @@ metrics-doc: ## Write docs/metrics.md anew from the instruments in the code
 	$(CARGO) run --quiet --package arena -- describe metrics > $(TARGET)/metrics.md
 	mv $(TARGET)/metrics.md docs/metrics.md
 
-.PHONY: prometheus
-prometheus: setup ## Watch the running platform: Prometheus on http://127.0.0.1:9090
-	PATH="$(CURDIR)/.cache/deb/usr/bin:$$PATH" prometheus --config.file=deploy/prometheus/prometheus.yml \
-		--storage.tsdb.path=.cache/prometheus --web.listen-address=127.0.0.1:9090 \
-		--enable-feature=exemplar-storage
+.PHONY: alerts-doc
+alerts-doc: ## Write deploy/alerts.md anew from the rules and the runbooks
+	$(CARGO) run --quiet --package arena -- describe alerts > $(TARGET)/alerts.md
+	mv $(TARGET)/alerts.md deploy/alerts.md
+
+.PHONY: observe
+observe: setup build ## Watch the running platform: Prometheus, Alertmanager and exporters, without Docker
+	scripts/observe
 
 .PHONY: fmt
 fmt: ## Format the code
@@ -80,3 +92,49 @@ fmt: ## Format the code
 clean: ## Remove what was built (not the data of the platform)
 	$(CARGO) clean
 	rm -rf .cache
+
+# The container image and the compose files. `include` merges them, and the extended one has every volume there is.
+IMAGE := battlearena/arena:0.1.0
+ALL_CONTAINERS := docker compose --file docker-compose-extended.yml --profile '*'
+image up up-extended up-jaeger: export ARENA_GIT_COMMIT := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+image up up-extended up-jaeger: export ARENA_BUILD_DATE := $(shell git log -1 --format=%cI 2>/dev/null || echo unknown)
+
+.PHONY: image
+image: ## Build the container image of all roles
+	docker build --file deploy/docker/Dockerfile --tag $(IMAGE) --build-arg ARENA_GIT_COMMIT --build-arg ARENA_BUILD_DATE .
+
+.PHONY: up
+up: image ## Run the platform in containers, with Prometheus, Alertmanager and Grafana
+	scripts/up docker-compose.yml
+
+.PHONY: up-extended
+up-extended: image ## The same with exporters, logs (Loki) and long-term metrics (Thanos)
+	scripts/up docker-compose-extended.yml
+
+.PHONY: up-jaeger
+up-jaeger: image ## The same with exporters and traces (Jaeger)
+	scripts/up docker-compose-jaeger.yml
+
+.PHONY: down
+down: ## Stop and remove the containers; keeps their data unless VOLUMES=delete
+	$(ALL_CONTAINERS) down --remove-orphans $(if $(filter delete,$(VOLUMES)),--volumes)
+
+.PHONY: logs
+logs: ## Follow the containers' logs
+	$(ALL_CONTAINERS) logs --follow --tail 100
+
+.PHONY: ps
+ps: ## List the containers
+	$(ALL_CONTAINERS) ps --all
+
+.PHONY: smoke
+smoke: ## Try everything that runs in containers, as a player and as an operator
+	scripts/smoke
+
+.PHONY: dashboards
+dashboards: setup ## Write Grafana's dashboards and data sources anew from deploy/grafana/source
+	.cache/python/bin/python deploy/grafana/source/generate.py
+
+.PHONY: release-marker
+release-marker: ## Mark a release in every dashboard (VERSION=1.4.0)
+	scripts/release-marker "$$VERSION"

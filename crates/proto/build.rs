@@ -32,6 +32,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "CredentialChanged",
         "KeyChanged",
         "PlayerDeleted",
+        "PlayerRenamed",
         "AccessRefused",
         "SessionRevoked",
         "PlayerSanctioned",

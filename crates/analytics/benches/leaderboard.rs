@@ -22,7 +22,11 @@ impl Numbers {
 }
 
 fn change(points: i64, at: i64) -> PlayerChange {
-    PlayerChange { profile: None, points, last_seen: Timestamp::from_second(at).unwrap_or_default() }
+    PlayerChange {
+        points,
+        last_seen: Timestamp::from_second(at).unwrap_or_default(),
+        ..PlayerChange::default()
+    }
 }
 
 fn leaderboard(criterion: &mut Criterion) {

@@ -12,6 +12,7 @@ use battlearena_proto::events::event_log_service_server::{self, EventLogServiceS
 use battlearena_runtime::{CancellationToken, Readiness, Tasks};
 use battlearena_storage::events::QueueMetrics;
 use battlearena_storage::{Database, database_check, partitions};
+use battlearena_tls::Tls;
 use tonic::service::Routes;
 
 use crate::config::Config;
@@ -53,7 +54,8 @@ impl App {
                 let is_loaded = loaded.is_loaded();
                 async move { if is_loaded { Ok(()) } else { Err("is being loaded".to_owned()) } }
             });
-        let host = Host::bind("analytics", config.http, config.grpc, readiness).await?;
+        let tls = Tls::load(&config.tls)?;
+        let host = Host::bind("analytics", config.http, config.grpc, readiness, &tls).await?;
         store::register();
         // The consumer opens it only once the database is there.
         QueueMetrics::new(tasks::READ_MODELS);
@@ -62,7 +64,8 @@ impl App {
 
         let tasks = Tasks::new();
         let stop = || tasks.token();
-        gatekeeper.start_learning_keys(&tasks);
+        gatekeeper.start_learning_keys(&tasks, &tls)?;
+        tasks.spawn("certificates", tls.keep_reloading(stop()));
         if !gatekeeper.is_open() {
             tasks.spawn("revocations", revocations::run(log.clone(), gatekeeper.clone(), stop()));
             tasks.spawn("refusals", refusals::run(log.clone(), gatekeeper.clone(), stop()));

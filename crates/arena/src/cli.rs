@@ -4,10 +4,12 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::alertmanager::AlertmanagerSettings;
 use crate::describe::DescribeSettings;
 use crate::health::HealthSettings;
 use crate::prove::ProveSettings;
 use crate::roles::{self, Role};
+use crate::slo::SloSettings;
 use crate::up::UpSettings;
 
 /// BattleArena, a multiplayer game backend.
@@ -30,6 +32,8 @@ enum Command {
     Match(Box<roles::Match>),
     /// Run analytics: the event log, statistics and the leaderboard.
     Analytics(Box<roles::Analytics>),
+    /// Play a synthetic player all the time, and count what it misses.
+    Canary(Box<roles::Canary>),
     /// Play realistic traffic against a running platform.
     Simulate(Box<roles::Simulate>),
     /// Bring the database to the newest schema. Nothing else changes schemas.
@@ -40,6 +44,10 @@ enum Command {
     Keys(Box<roles::Keys>),
     /// Ask a service whether it is ready: exit code 0 if so, 1 if not.
     Health(HealthSettings),
+    /// Write Alertmanager's configuration.
+    Alertmanager(Box<AlertmanagerSettings>),
+    /// Write the rules of the service-level objectives.
+    Slo(SloSettings),
     /// Print what the platform says about itself, as documentation.
     Describe(DescribeSettings),
     /// Show that the platform keeps its promises under faults, with a platform of its own.
@@ -63,11 +71,16 @@ impl Cli {
             Command::Analytics(process) => {
                 process.run(Role::Analytics.name(), roles::serve::<battlearena_analytics::App>)
             }
+            Command::Canary(process) => {
+                process.run(Role::Canary.name(), roles::serve::<battlearena_canary::App>)
+            }
             Command::Simulate(process) => process.run("simulator", roles::simulate),
             Command::Migrate(process) => process.run("migrate", roles::migrate),
             Command::Events(process) => process.run("events", crate::events::run),
             Command::Keys(process) => process.run("keys", crate::keys::run),
             Command::Health(settings) => crate::health::run(&settings),
+            Command::Alertmanager(settings) => crate::alertmanager::run(*settings),
+            Command::Slo(settings) => crate::slo::run(settings),
             Command::Describe(settings) => crate::describe::run(&settings),
             Command::Prove(settings) => crate::prove::run(settings),
         }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use battlearena_runtime::CancellationToken;
 use battlearena_storage::events::{dead_letters, request_rebuild};
-use battlearena_storage::{Database, DatabaseSettings};
+use battlearena_storage::{Database, DatabasePassword, DatabaseSettings};
 use clap::{Args, Subcommand, ValueEnum};
 
 /// Settings of `arena events`.
@@ -16,6 +16,9 @@ pub(crate) struct EventsSettings {
     /// not into argv).
     #[arg(long, env = "ARENA_DATABASE_URL", hide_env_values = true, value_name = "URL", global = true)]
     database_url: Option<String>,
+
+    #[command(flatten)]
+    database_password: DatabasePassword,
 
     #[command(subcommand)]
     command: EventsCommand,
@@ -105,6 +108,7 @@ pub(crate) async fn run(settings: EventsSettings, _: CancellationToken) -> anyho
     let Some(url) = settings.database_url else {
         bail!("which database? Give --database-url or ARENA_DATABASE_URL; `arena up` prints it");
     };
+    let url = settings.database_password.complete(&url)?;
     let database = Database::new(&DatabaseSettings::for_url(url), "arena-events")?;
     match settings.command {
         EventsCommand::Dead(DeadCommand::List { service, limit }) => list(&database, service, limit).await?,

@@ -4,10 +4,11 @@ use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use battlearena_tls::{Settings, Tls};
 use clap::Args;
 use tokio::runtime::Builder;
 
-use crate::probe::{Probe, url};
+use crate::probe::{Probe, Scheme};
 use crate::roles::{Addresses, Role};
 
 /// Settings of `arena health`.
@@ -27,6 +28,9 @@ pub(crate) struct HealthSettings {
 
     #[command(flatten)]
     addresses: Addresses,
+
+    #[command(flatten)]
+    tls: Settings,
 }
 
 /// Asks, prints the answer, and turns it into an exit code.
@@ -36,10 +40,13 @@ pub(crate) struct HealthSettings {
 pub(crate) fn run(settings: &HealthSettings) -> anyhow::Result<ExitCode> {
     let url = match (&settings.url, settings.role) {
         (Some(url), _) => url.clone(),
-        (None, role) => url(role.unwrap_or(Role::Gateway).http(&settings.addresses), "/readyz"),
+        (None, role) => {
+            let address = role.unwrap_or(Role::Gateway).operations(&settings.addresses);
+            Scheme::of(&settings.tls).url(address, "/readyz")
+        }
     };
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    let probe = Probe::new(Duration::from_millis(settings.timeout_ms))?;
+    let probe = Probe::new(Duration::from_millis(settings.timeout_ms), &Tls::load(&settings.tls)?);
     let answer = runtime.block_on(probe.get(&url))?;
     let ready = answer.status == 200;
     let word = if ready { "ready" } else { "not ready" };

@@ -1,7 +1,8 @@
 //! `arena keys`: makes, lists and ends the API keys of game servers and operators. Works on the database alone; the
-//! running gateways see a change within a second. A key is shown once, when it is made.
+//! running gateways see a change within a second. A key is shown or written once, when it is made.
 
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -9,9 +10,11 @@ use anyhow::{Context as _, bail};
 use battlearena_gateway::keys::{self, ApiKeyRow, NewApiKey};
 use battlearena_identity::{Role, Scope, Scopes};
 use battlearena_runtime::CancellationToken;
-use battlearena_storage::{Database, DatabaseSettings};
+use battlearena_storage::{Database, DatabasePassword, DatabaseSettings};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
+
+use crate::key_file;
 
 /// Who the log of events says it was.
 const BY: &str = "cli";
@@ -25,6 +28,9 @@ pub(crate) struct KeysSettings {
     /// not into argv).
     #[arg(long, env = "ARENA_DATABASE_URL", hide_env_values = true, value_name = "URL", global = true)]
     database_url: Option<String>,
+
+    #[command(flatten)]
+    database_password: DatabasePassword,
 
     #[command(subcommand)]
     command: KeysCommand,
@@ -46,6 +52,17 @@ enum KeysCommand {
 
 #[derive(Debug, Args)]
 struct NewKey {
+    /// Write it into this file (mode 0600) instead of printing it. A file that holds a key that is still good stays as it
+    /// is, so that this can be done at each start.
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+
+    #[command(flatten)]
+    new: KeyDescription,
+}
+
+#[derive(Debug, Args)]
+struct KeyDescription {
     /// Whose it is.
     #[arg(long, value_enum)]
     role: Holder,
@@ -86,10 +103,16 @@ pub(crate) async fn run(settings: KeysSettings, _: CancellationToken) -> anyhow:
     let Some(url) = settings.database_url else {
         bail!("which database? Give --database-url or ARENA_DATABASE_URL; `arena up` prints it");
     };
+    let url = settings.database_password.complete(&url)?;
     let database = Database::new(&DatabaseSettings::for_url(url), "arena-keys")?;
     let mut out = std::io::stdout().lock();
     match settings.command {
-        KeysCommand::Create(new) => {
+        KeysCommand::Create(NewKey { file: Some(file), new }) => {
+            let made = key_file::keep(&file, &database, &new.into()).await?;
+            let word = if made { "is made" } else { "is there already" };
+            writeln!(out, "the key {word}: {}", file.display())?;
+        }
+        KeysCommand::Create(NewKey { file: None, new }) => {
             let key = keys::create(&database, &new.into()).await?;
             writeln!(out, "{}", key.text().expose())?;
         }
@@ -106,9 +129,9 @@ pub(crate) async fn run(settings: KeysSettings, _: CancellationToken) -> anyhow:
     Ok(ExitCode::SUCCESS)
 }
 
-impl From<NewKey> for NewApiKey {
-    fn from(new: NewKey) -> Self {
-        let NewKey { role, name, scopes, expires } = new;
+impl From<KeyDescription> for NewApiKey {
+    fn from(new: KeyDescription) -> Self {
+        let KeyDescription { role, name, scopes, expires } = new;
         let scopes = (!scopes.is_empty()).then(|| scopes.into_iter().collect::<Scopes>());
         Self { role: role.into(), name, scopes, expires_in: expires, by: BY.to_owned() }
     }

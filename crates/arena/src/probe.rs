@@ -1,15 +1,23 @@
 //! A small HTTP client for what services tell of themselves: readiness and metrics. Every request has a bound.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use battlearena_identity::Secret;
+use battlearena_tls::{Fetcher, Settings, Tls};
+use http::HeaderValue;
+use tokio::time::timeout;
 
-/// Asks services; clones share connections.
+/// Largest answer that is read, in bytes. A scrape has some 500 KiB.
+const MOST_BYTES: usize = 64 << 20;
+
+/// Asks services, directly: a proxy of the environment would answer in the place of a loopback address.
 #[derive(Debug, Clone)]
 pub(crate) struct Probe {
-    client: reqwest::Client,
+    fetcher: Fetcher,
+    patience: Duration,
 }
 
 /// What a service answered.
@@ -21,29 +29,39 @@ pub(crate) struct Answer {
     pub(crate) body: String,
 }
 
+/// How ports are spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    /// In the clear.
+    Http,
+    /// Over TLS.
+    Https,
+}
+
 impl Probe {
     /// A probe that gives up on an answer after `patience`.
-    pub(crate) fn new(patience: Duration) -> anyhow::Result<Self> {
-        // A proxy of the environment would answer in the place of a loopback address.
-        let client = reqwest::Client::builder().no_proxy().timeout(patience).build()?;
-        Ok(Self { client })
+    pub(crate) fn new(patience: Duration, tls: &Tls) -> Self {
+        Self { fetcher: tls.fetcher(MOST_BYTES), patience }
     }
 
     /// GETs a URL.
     pub(crate) async fn get(&self, url: &str) -> anyhow::Result<Answer> {
-        Self::answer(url, self.client.get(url)).await
+        self.answer(url, None).await
     }
 
     /// GETs a URL by an API key.
     pub(crate) async fn get_by_key(&self, url: &str, key: &Secret) -> anyhow::Result<Answer> {
-        Self::answer(url, self.client.get(url).bearer_auth(key.expose())).await
+        let mut value = HeaderValue::try_from(format!("Bearer {}", key.expose()))?;
+        value.set_sensitive(true);
+        self.answer(url, Some(value)).await
     }
 
-    async fn answer(url: &str, request: reqwest::RequestBuilder) -> anyhow::Result<Answer> {
-        let response = request.send().await.with_context(|| format!("no answer from {url}"))?;
-        let status = response.status().as_u16();
-        let body = response.text().await.with_context(|| format!("no complete answer from {url}"))?;
-        Ok(Answer { status, body })
+    async fn answer(&self, url: &str, authorization: Option<HeaderValue>) -> anyhow::Result<Answer> {
+        let answer = timeout(self.patience, self.fetcher.get(url, authorization)).await;
+        let fetched = answer.map_err(anyhow::Error::from).and_then(|answer| Ok(answer?));
+        let fetched = fetched.with_context(|| format!("nothing from {url}"))?;
+        let body = String::from_utf8_lossy(&fetched.body).into_owned();
+        Ok(Answer { status: fetched.status.as_u16(), body })
     }
 
     /// Whether the URL answers 200.
@@ -52,15 +70,44 @@ impl Probe {
     }
 }
 
-/// The URL of a path on a service that listens on this address. A service that listens on every address is asked on
-/// loopback.
-pub(crate) fn url(address: SocketAddr, path: &str) -> String {
+impl Scheme {
+    /// As the ports of a process with these settings want it.
+    pub(crate) fn of(settings: &Settings) -> Self {
+        if settings.tls_certificate.is_some() { Self::Https } else { Self::Http }
+    }
+
+    /// The URL of a path on a service that listens on this address. A service that listens on every address is asked on
+    /// loopback.
+    pub(crate) fn url(self, address: SocketAddr, path: &str) -> String {
+        format!("{self}://{}{path}", reachable(address))
+    }
+
+    /// The same for a socket.
+    pub(crate) fn socket_url(self, address: SocketAddr, path: &str) -> String {
+        let scheme = match self {
+            Self::Http => "ws",
+            Self::Https => "wss",
+        };
+        format!("{scheme}://{}{path}", reachable(address))
+    }
+}
+
+impl fmt::Display for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        })
+    }
+}
+
+fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
         ip => ip,
     };
-    format!("http://{}{path}", SocketAddr::new(ip, address.port()))
+    SocketAddr::new(ip, address.port())
 }
 
 #[cfg(test)]
@@ -69,8 +116,13 @@ mod tests {
 
     #[test]
     fn every_address_is_asked_on_loopback() {
-        assert_eq!(url("0.0.0.0:8000".parse().unwrap(), "/readyz"), "http://127.0.0.1:8000/readyz");
-        assert_eq!(url("[::]:8000".parse().unwrap(), ""), "http://[::1]:8000");
-        assert_eq!(url("10.0.0.7:81".parse().unwrap(), "/"), "http://10.0.0.7:81/");
+        let url = |address: &str, path| Scheme::Http.url(address.parse().unwrap(), path);
+        assert_eq!(url("0.0.0.0:8000", "/readyz"), "http://127.0.0.1:8000/readyz");
+        assert_eq!(url("[::]:8000", ""), "http://[::1]:8000");
+        assert_eq!(url("10.0.0.7:81", "/"), "http://10.0.0.7:81/");
+        let here = "0.0.0.0:8002".parse().unwrap();
+        assert_eq!(Scheme::Https.url(here, "/readyz"), "https://127.0.0.1:8002/readyz");
+        assert_eq!(Scheme::Https.socket_url(here, "/ws"), "wss://127.0.0.1:8002/ws");
+        assert_eq!(Scheme::Http.socket_url(here, "/ws"), "ws://127.0.0.1:8002/ws");
     }
 }

@@ -19,8 +19,11 @@ use std::time::Duration;
 
 use anyhow::bail;
 use battlearena_runtime::{CancellationToken, Tasks, raise_open_file_limit, stop_requested};
+use battlearena_storage::DatabasePassword;
+use battlearena_tls::Tls;
 use clap::Args;
 
+use crate::probe::Scheme;
 use crate::role_process::runtime;
 use crate::roles::{Addresses, AuthMode, Mode};
 use console::Console;
@@ -50,6 +53,9 @@ pub(crate) struct UpSettings {
     )]
     database_url: Option<String>,
 
+    #[command(flatten)]
+    database_password: DatabasePassword,
+
     /// Who may call: in open mode anybody may act for every player, which is for demonstrations on this machine.
     #[arg(long, env = "ARENA_AUTH", value_enum, default_value_t = AuthMode::Required)]
     auth: AuthMode,
@@ -62,6 +68,10 @@ pub(crate) struct UpSettings {
     #[arg(long, env = "ARENA_SIMULATE", value_enum, num_args = 0..=1, default_missing_value = "normal", value_name = "MODE")]
     simulate: Option<Mode>,
 
+    /// Let a synthetic player log in, play and chat all the time, and count what it misses.
+    #[arg(long, env = "ARENA_CANARY")]
+    canary: bool,
+
     /// Stop when standard input, a pipe, is closed: whoever started this holds the other end.
     #[arg(long, env = "ARENA_STOP_WITH_PARENT", hide = true)]
     stop_with_parent: bool,
@@ -71,6 +81,16 @@ pub(crate) struct UpSettings {
 
     #[command(flatten)]
     addresses: Addresses,
+
+    #[command(flatten)]
+    tls: battlearena_tls::Settings,
+}
+
+impl UpSettings {
+    /// How the services are spoken to.
+    fn scheme(&self) -> Scheme {
+        Scheme::of(&self.tls)
+    }
 }
 
 /// How long the tasks of this process may take to end: they only wait for their tokens.
@@ -83,26 +103,26 @@ const TASKS_PATIENCE: Duration = Duration::from_secs(5);
 /// started is stopped again).
 pub(crate) fn run(settings: UpSettings) -> anyhow::Result<ExitCode> {
     raise_open_file_limit()?;
+    let tls = Tls::load(&settings.tls)?;
     runtime()?.block_on(async {
         let signals = Signals::default();
         let tasks = Tasks::new();
         tasks.spawn("stop signals", signals.clone().watch(settings.stop_with_parent, tasks.token()));
+        tasks.spawn("certificates", tls.clone().keep_reloading(tasks.token()));
         let console = Console::new();
         let mut fleet = Fleet::new(console.clone(), signals.hurry.clone());
 
         let started = tokio::select! {
-            started = fleet.start(&settings) => started.map(Some),
+            started = fleet.start(&settings, &tls) => started.map(Some),
             () = signals.stop.cancelled() => Ok(None),
         };
         if let Ok(Some(report)) = &started {
             console.say(report);
             if console.is_terminal() {
                 let restarts = fleet.restarts();
-                let stop = signals.stop.clone();
-                tasks.spawn(
-                    "status line",
-                    status::show(console.clone(), settings.addresses.clone(), restarts, stop),
-                );
+                let where_and_how = (settings.addresses.clone(), settings.scheme(), tls.clone());
+                let shown = status::show(console.clone(), where_and_how, restarts, signals.stop.clone());
+                tasks.spawn("status line", shown);
             }
             signals.stop.cancelled().await;
         }

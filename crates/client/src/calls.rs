@@ -23,7 +23,7 @@ pub use matches::{
 pub use moderation::{ban, lift_ban, lift_mute, mute, sanctions};
 pub use money::Cents;
 pub use page::Page;
-pub use players::{LogIn, LoggedIn, NewPlayer, Player, Registered, log_in, player, register};
+pub use players::{LogIn, LoggedIn, NewPlayer, Player, Registered, log_in, log_out, player, register};
 pub use statistics::{
     Leaderboard, MatchStats, Place, PlayerStats, Rank, RevenueStats, leaderboard, match_stats, player_rank,
     player_stats, revenue_stats,

@@ -8,6 +8,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_A
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
+use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -22,6 +23,7 @@ use crate::credentials::Credentials;
 use crate::error::{Error, Fault, Missed, refusal};
 use crate::hooks::{Hooks, Sent};
 use crate::retry::{Retry, Tried};
+use crate::tls::Tls;
 
 /// Shorter than the keep-alive of the gateway (5 s), so that no request goes out on a connection that is being closed:
 /// a log-in that is lost that way is unknown for good.
@@ -34,7 +36,7 @@ const SHOWN: usize = 300;
 /// A pool of connections to the gateway. Share it: a clone has the same pool.
 #[derive(Debug, Clone)]
 pub struct Gateway {
-    client: Client<HttpConnector, Full<Bytes>>,
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     scheme: Scheme,
     authority: Authority,
     retry: Retry,
@@ -42,9 +44,9 @@ pub struct Gateway {
     credentials: Option<Credentials>,
 }
 
-/// The address is not of the form `http://host:port`.
+/// The address is not of the form `http://host:port` or `https://host:port`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("an address must look like http://host:port, not {0}")]
+#[error("an address must look like http://host:port or https://host:port, not {0}")]
 pub struct AddressError(pub(crate) String);
 
 /// What became of a call, and what it took.
@@ -86,7 +88,7 @@ struct Answer {
 }
 
 impl Gateway {
-    /// A client of the gateway at `http://host:port`. It connects with the first call.
+    /// A client of the gateway at `http://host:port` or `https://host:port`. It connects with the first call.
     ///
     /// # Errors
     /// The address is not of that form.
@@ -95,17 +97,17 @@ impl Gateway {
         let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
             return Err(AddressError(address.to_string()));
         };
-        if scheme != Scheme::HTTP {
+        if ![Scheme::HTTP, Scheme::HTTPS].contains(&scheme) {
             return Err(AddressError(address.to_string()));
         }
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(retry.attempt));
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE_CONNECTION)
-            .build(connector);
+        let client = client(&scheme, &Tls::default(), &retry);
         Ok(Self { client, scheme, authority, retry, hooks: Hooks::default(), credentials: None })
+    }
+
+    /// The same client with connections of its own, which speak TLS like this when the address says so.
+    #[must_use]
+    pub fn with_tls(self, tls: &Tls) -> Self {
+        Self { client: client(&self.scheme, tls, &self.retry), ..self }
     }
 
     /// The same client under other hooks.
@@ -223,6 +225,15 @@ impl Gateway {
     }
 }
 
+fn client(scheme: &Scheme, tls: &Tls, retry: &Retry) -> Client<HttpsConnector<HttpConnector>, Full<Bytes>> {
+    let mut tcp = HttpConnector::new();
+    tcp.set_connect_timeout(Some(retry.attempt));
+    Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(IDLE_CONNECTION)
+        .build(tls.connector(scheme, "http/1.1", tcp))
+}
+
 impl Answer {
     fn read<A: DeserializeOwned>(&self) -> Result<A, Error> {
         if !self.status.is_success() {
@@ -278,8 +289,8 @@ mod tests {
     }
 
     #[test]
-    fn only_plain_addresses_are_taken() {
-        for address in ["https://localhost:8000", "/path", "localhost:8000"] {
+    fn addresses_need_a_scheme_that_is_known() {
+        for address in ["ftp://localhost:8000", "/path", "localhost:8000"] {
             Gateway::new(&address.parse().unwrap(), Retry::default()).unwrap_err();
         }
     }

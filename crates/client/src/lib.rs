@@ -92,6 +92,27 @@
 //! # }
 //! ```
 //!
+//! # TLS
+//!
+//! Addresses with `https` and `wss` are spoken to over TLS, and checked against the authorities that the system trusts, or
+//! those of a file ([`Tls::trusting`]). A game server on a platform whose gRPC ports take known callers only shows a
+//! certificate ([`Tls::mutual`]).
+//!
+//! ```no_run
+//! use battlearena_client::grpc::GameServer;
+//! use battlearena_client::socket::SocketSettings;
+//! use battlearena_client::{Gateway, Retry, Tls};
+//! use battlearena_proto::PlayerId;
+//!
+//! # fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let tls = Tls::mutual("ca.crt".as_ref(), "game-server.crt".as_ref(), "game-server.key.pem".as_ref())?;
+//! let gateway = Gateway::new(&"https://arena.example:8000".parse()?, Retry::default())?.with_tls(&tls);
+//! let server = GameServer::new(&"https://arena.example:9006".parse()?, Retry::default()).with_tls(&tls);
+//! let ann = SocketSettings { tls, ..SocketSettings::new("wss://arena.example:8002/ws", PlayerId(1), "ann") };
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Traces, and who counts what is sent
 //!
 //! A client given [`Hooks`] sends the W3C trace context of its caller: as a header, as gRPC metadata, in the frame of a
@@ -127,6 +148,7 @@ mod hooks;
 mod http;
 mod retry;
 pub mod socket;
+mod tls;
 
 pub use credentials::{Credentials, Tokens};
 pub use error::{Error, Fault, Refusal};
@@ -134,3 +156,4 @@ pub use hooks::{Hooks, Observer, Sent, TraceContext};
 pub use http::{AddressError, Call, Delivery, Gateway};
 pub use retry::{Patience, Retry};
 pub use secrecy::{ExposeSecret, SecretString};
+pub use tls::{Tls, TlsError};

@@ -30,6 +30,7 @@ pub use events::Events;
 
 use crate::credentials::Credentials;
 use crate::hooks::Hooks;
+use crate::tls::Tls;
 use session::{Command, Given, Request};
 
 /// Commands that may wait for the events to be read.
@@ -38,8 +39,10 @@ const QUEUE: usize = 256;
 /// Where to connect, and as whom.
 #[derive(Debug, Clone)]
 pub struct SocketSettings {
-    /// `ws://host:port/ws`.
+    /// `ws://host:port/ws` or `wss://host:port/ws`.
     pub url: String,
+    /// How to speak TLS, when the URL says so.
+    pub tls: Tls,
     /// Who plays.
     pub who: Who,
     /// How long one attempt to connect may take, the welcome included.
@@ -75,7 +78,7 @@ impl SocketSettings {
 
     fn by(url: impl Into<String>, who: Who) -> Self {
         let connect_timeout = Duration::from_secs(10);
-        Self { url: url.into(), who, connect_timeout, hooks: Hooks::default() }
+        Self { url: url.into(), tls: Tls::default(), who, connect_timeout, hooks: Hooks::default() }
     }
 }
 

@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::num::NonZero;
 use std::time::Duration;
 
+use actix_web::App as HttpApp;
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::middleware::from_fn;
 use actix_web::web::Data;
-use actix_web::{App as HttpApp, HttpServer};
 use anyhow::Context as _;
 use battlearena_host::OperationsPort;
+use battlearena_host::http::HttpPort;
 use battlearena_identity::Gatekeeper;
 use battlearena_identity::http::Guard;
 use battlearena_proto::analytics::analytics_service_client::AnalyticsServiceClient;
@@ -17,10 +18,11 @@ use battlearena_proto::events::event_log_service_client::EventLogServiceClient;
 use battlearena_proto::matches::match_service_client::MatchServiceClient;
 use battlearena_proto::realtime::realtime_service_client::RealtimeServiceClient;
 use battlearena_runtime::{CancellationToken, Readiness, Tasks};
-use battlearena_storage::events::{QueueMetrics, Relay};
+use battlearena_storage::events::{QueueMetrics, Relay, RelaySettings};
 use battlearena_storage::{Database, Wake, database_check, partitions};
-use battlearena_telemetry::grpc::{InstrumentedChannel, connect};
+use battlearena_telemetry::grpc::InstrumentedChannel;
 use battlearena_telemetry::http::Instrument;
+use battlearena_tls::{Acceptor, Tls, TlsError};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
@@ -35,8 +37,8 @@ use crate::service::statistics::Statistics;
 use crate::service::system_events::SystemEvents;
 use crate::{Config, OUTBOX_CHANNEL, SCHEMA, migrator, store, tasks};
 
-/// How long requests that were accepted may take to finish once the service stops, in seconds.
-const DRAIN_SECONDS: u64 = 10;
+/// How long requests that were accepted may take to finish once the service stops.
+const DRAIN: Duration = Duration::from_secs(10);
 
 /// How long background tasks may take to end: the relay delivers what was committed.
 const TASK_PATIENCE: Duration = Duration::from_secs(5);
@@ -44,11 +46,11 @@ const TASK_PATIENCE: Duration = Duration::from_secs(5);
 /// How often the gauges of the connection pool are brought up to date.
 const POOL_GAUGES: Duration = Duration::from_secs(2);
 
-/// An idle connection is kept this long, in seconds: longer than the pause between two requests of a client.
-const KEEP_ALIVE_SECONDS: u64 = 75;
+/// An idle connection is kept this long: longer than the pause between two requests of a client.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
-/// The head of a request must be there within this time, in seconds.
-const REQUEST_HEAD_SECONDS: u64 = 5;
+/// The head of a request must be there within this time.
+const REQUEST_HEAD: Duration = Duration::from_secs(5);
 
 /// The gateway, built and bound.
 pub struct App {
@@ -66,6 +68,7 @@ struct Background {
     analytics: InstrumentedChannel,
     /// The operations port, when it is another one.
     admin: Option<OperationsPort>,
+    tls: Tls,
 }
 
 impl App {
@@ -81,7 +84,8 @@ impl App {
             Database::new(database, "arena-gateway").context("cannot read the database's address")?;
         let wake = Wake::new(OUTBOX_CHANNEL);
         let doors = Doors::build(&config, &database, &wake)?;
-        let peers = Peers::connect(&config, &doors.gatekeeper)?;
+        let tls = Tls::load(&config.tls)?;
+        let peers = Peers::connect(&config, &doors.gatekeeper, &tls)?;
         store::register_statements();
         // The consumer opens it only once the database is there.
         QueueMetrics::new(tasks::POINTS);
@@ -89,17 +93,16 @@ impl App {
         let readiness = readiness(&database, &peers)?;
         let core = Core { database: database.clone(), wake: wake.clone(), metrics: Metrics::new() };
         let services = services(&config, &core, &doors, &peers);
-        let workers = workers.map_or_else(cores, usize::from);
-        let admin =
-            config.admin_addr.map(|address| OperationsPort::bind("gateway", address, readiness.clone()));
-        let admin = admin.transpose()?;
+        let bind = |address| OperationsPort::bind("gateway", address, readiness.clone(), &tls);
+        let admin = config.admin_addr.map(bind).transpose()?;
         let operations = admin.is_none().then(|| readiness.clone());
+        let port = port(*http, workers.map_or_else(cores, usize::from));
         let (server, http_addr) =
-            serve(*http, workers, cors_origins, services, (readiness.clone(), operations))?;
+            serve(port, tls.http_acceptor(), cors_origins, services, (readiness.clone(), operations))?;
         let analytics = peers.analytics;
         let relay =
             Relay::new(database.clone(), SCHEMA, OUTBOX_CHANNEL, wake.clone(), analytics.clone(), relay);
-        let background = Background { core, doors, relay, analytics, admin };
+        let background = Background { core, doors, relay, analytics, admin, tls };
         Ok(Self { server, http_addr, readiness, background })
     }
 
@@ -126,7 +129,7 @@ impl App {
     async fn run_beside(self, tasks: Tasks, stop: CancellationToken) -> anyhow::Result<()> {
         let Self { mut server, http_addr, readiness, background } = self;
         let database = background.core.database.clone();
-        background.start(&tasks);
+        background.start(&tasks)?;
         tracing::info!(%http_addr, "gateway serves");
         let handle = server.handle();
         let served = tokio::select! {
@@ -141,8 +144,8 @@ impl App {
 }
 
 impl Background {
-    fn start(self, tasks: &Tasks) {
-        let Self { core, doors, relay, analytics, admin } = self;
+    fn start(self, tasks: &Tasks) -> anyhow::Result<()> {
+        let Self { core, doors, relay, analytics, admin, tls } = self;
         let Core { database, wake, metrics } = core;
         let Doors { gatekeeper, ring, .. } = doors;
         if let Some(admin) = admin {
@@ -154,12 +157,14 @@ impl Background {
         tasks.spawn("partitions", partitions::keep(database.clone(), SCHEMA, &[], tasks.token()));
         tasks.spawn("sessions", tasks::keep_sessions(database.clone(), metrics, tasks.token()));
         tasks.spawn("signing keys", tasks::reload_keys(ring, tasks.token()));
-        gatekeeper.start(tasks, analytics);
+        gatekeeper.start(tasks, analytics, &tls)?;
+        tasks.spawn("certificates", tls.keep_reloading(tasks.token()));
         let learning = tasks::learn_revoked(database.clone(), gatekeeper.clone(), tasks.token());
         tasks.spawn("revoked sessions", learning);
         let telling = tasks::tell_refusals(database.clone(), wake, gatekeeper, tasks.token());
         tasks.spawn("refusals", telling);
         tasks.spawn("pool gauges", database.keep_observing_pool(POOL_GAUGES, tasks.token()));
+        Ok(())
     }
 }
 
@@ -184,15 +189,20 @@ struct Peers {
 }
 
 impl Peers {
-    fn connect(config: &Config, gatekeeper: &Gatekeeper) -> anyhow::Result<Self> {
-        let to = |url: &str, services: &[&str]| {
-            let channel = connect(url).with_context(|| format!("cannot read the address {url}"))?;
-            anyhow::Ok(channel.with_services(services).with_credential(gatekeeper.credential()))
+    fn connect(config: &Config, gatekeeper: &Gatekeeper, tls: &Tls) -> Result<Self, TlsError> {
+        let to = |setting, url: &str, services: &[&str]| {
+            let channel = tls.connect(setting, url)?;
+            Ok(channel.with_services(services).with_credential(gatekeeper.credential()))
         };
         Ok(Self {
-            matches: to(&config.match_url, &["battlearena.match.v1.MatchService"])?,
-            sockets: to(&config.socket_gateway_url, &["battlearena.realtime.v1.RealtimeService"])?,
+            matches: to(Config::MATCH, &config.match_url, &["battlearena.match.v1.MatchService"])?,
+            sockets: to(
+                Config::SOCKET_GATEWAY,
+                &config.socket_gateway_url,
+                &["battlearena.realtime.v1.RealtimeService"],
+            )?,
             analytics: to(
+                RelaySettings::EVENT_LOG,
                 &config.relay.event_log_url,
                 &["battlearena.analytics.v1.AnalyticsService", "battlearena.events.v1.EventLogService"],
             )?,
@@ -247,15 +257,20 @@ async fn check_peer(channel: InstrumentedChannel) -> Result<(), String> {
     answer.map(drop).map_err(|status| status.to_string())
 }
 
+fn port(address: SocketAddr, workers: usize) -> HttpPort {
+    HttpPort { address, workers, keep_alive: KEEP_ALIVE, request_head: REQUEST_HEAD, drain: DRAIN }
+}
+
 fn serve(
-    address: SocketAddr,
-    workers: usize,
+    port: HttpPort,
+    acceptor: Acceptor,
     cors_origins: &[String],
     services: Services,
     (readiness, operations): (Readiness, Option<Readiness>),
 ) -> anyhow::Result<(Server, SocketAddr)> {
     let cors_origins = cors_origins.to_vec();
-    let http = HttpServer::new(move || {
+    let is_encrypted = !acceptor.is_plain();
+    let served = port.serve(acceptor, move || {
         let known = http::table().into_iter().map(|entry| (entry.method, entry.path));
         let instrument = Instrument::new().with_routes(known).with_readiness(readiness.clone());
         HttpApp::new()
@@ -263,20 +278,10 @@ fn serve(
             .wrap(Guard::new(services.gatekeeper.clone().into_inner()))
             // Outside of the guard: a browser asks first, without a credential.
             .wrap(http::cors(&cors_origins))
-            .wrap(from_fn(http::careful))
+            .wrap(from_fn(move |request, next| http::careful(is_encrypted, request, next)))
             .wrap(instrument)
-    })
-    .workers(workers)
-    .keep_alive(Duration::from_secs(KEEP_ALIVE_SECONDS))
-    .client_request_timeout(Duration::from_secs(REQUEST_HEAD_SECONDS))
-    // A client that closes its connection has given up: its request ends there, and does no more work.
-    .h1_allow_half_closed(false)
-    .shutdown_timeout(DRAIN_SECONDS)
-    .disable_signals()
-    .bind(address)
-    .with_context(|| format!("cannot listen on {address}"))?;
-    let bound = http.addrs().first().copied().context("the HTTP server has no address")?;
-    Ok((http.run(), bound))
+    });
+    served.with_context(|| format!("cannot listen on {}", port.address))
 }
 
 fn cores() -> usize {

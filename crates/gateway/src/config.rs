@@ -50,6 +50,10 @@ pub struct Config {
 
     #[expect(missing_docs, reason = "documented by its type")]
     #[command(flatten)]
+    pub tls: battlearena_tls::Settings,
+
+    #[expect(missing_docs, reason = "documented by its type")]
+    #[command(flatten)]
     pub identity: battlearena_identity::Settings,
 
     #[expect(missing_docs, reason = "documented by its type")]
@@ -93,6 +97,13 @@ pub struct Config {
     #[expect(missing_docs, reason = "documented by its type")]
     #[command(flatten)]
     pub relay: RelaySettings,
+}
+
+impl Config {
+    /// The setting that names the match service, for messages.
+    pub(crate) const MATCH: &'static str = "--match-url (ARENA_GATEWAY_MATCH_URL)";
+    /// The setting that names the socket-gateway, for messages.
+    pub(crate) const SOCKET_GATEWAY: &'static str = "--socket-gateway-url (ARENA_GATEWAY_SOCKET_GATEWAY_URL)";
 }
 
 /// How often log-ins by password and registrations may be tried. Loopback has no limit by address in development.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use battlearena_identity::keys::{KeyRing, MissingKeys};
+use battlearena_identity::keys::{FolderRules, KeyRing};
 use battlearena_identity::password::{PasswordPool, PoolSettings};
 use battlearena_identity::settings::SignerSettings;
 use battlearena_identity::{Gatekeeper, Signer};
@@ -90,8 +90,8 @@ fn open_ring(settings: &SignerSettings, is_production: bool) -> anyhow::Result<(
     match &settings.signing_keys {
         Some(folder) => {
             let missing = match is_production {
-                true => MissingKeys::Refuse { setting },
-                false => MissingKeys::Create,
+                true => FolderRules::Strict { setting },
+                false => FolderRules::Lenient,
             };
             let ring = KeyRing::open(folder, overlap, missing, now);
             Ok((ring.context("cannot open the signing keys")?, None))
@@ -101,7 +101,7 @@ fn open_ring(settings: &SignerSettings, is_production: bool) -> anyhow::Result<(
         }
         None => {
             let folder = TempDir::with_prefix("arena-signing-keys-").context("cannot make signing keys")?;
-            let ring = KeyRing::open(folder.path(), overlap, MissingKeys::Create, now);
+            let ring = KeyRing::open(folder.path(), overlap, FolderRules::Lenient, now);
             tracing::info!(
                 "signing keys are made for this process alone: {setting} names a folder that stays"
             );

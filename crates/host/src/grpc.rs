@@ -8,10 +8,9 @@ use battlearena_identity::grpc::GuardLayer;
 use battlearena_proto::FILE_DESCRIPTOR_SET;
 use battlearena_runtime::CancellationToken;
 use battlearena_telemetry::grpc::server_layer;
-use tokio::net::TcpListener;
+use battlearena_tls::Incoming;
 use tonic::service::Routes;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_reflection::server::Builder;
 
@@ -19,7 +18,7 @@ use crate::HostError;
 
 /// Serves until `stop`, and says on `draining` that it will.
 pub(crate) fn serve(
-    listener: TcpListener,
+    incoming: Incoming,
     services: &[&str],
     routes: Routes,
     gatekeeper: Arc<Gatekeeper>,
@@ -43,10 +42,7 @@ pub(crate) fn serve(
         .layer(server_layer().with_services(services))
         .layer(GuardLayer::new(gatekeeper))
         .add_routes(routes)
-        .serve_with_incoming_shutdown(
-            TcpIncoming::from(listener).with_nodelay(Some(true)),
-            stop.cancelled_owned(),
-        );
+        .serve_with_incoming_shutdown(incoming, stop.cancelled_owned());
     let health = async move {
         draining.cancelled().await;
         // The empty name is the server as a whole.

@@ -2,6 +2,7 @@
 //! the order in which both end: unready → stop accepting → drain → stop tasks. Knows no service.
 
 mod grpc;
+pub mod http;
 mod operations;
 
 use std::net::SocketAddr;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use actix_web::dev::Server;
 use battlearena_identity::Gatekeeper;
 use battlearena_runtime::{CancellationToken, Readiness, Tasks};
+use battlearena_tls::{Incoming, Tls};
 use tokio::net::TcpListener;
 use tonic::service::Routes;
 
@@ -24,7 +26,7 @@ const TASKS: Duration = Duration::from_secs(5);
 
 /// A service whose ports are bound and do not answer yet.
 pub struct Host {
-    grpc: TcpListener,
+    grpc: Incoming,
     grpc_addr: SocketAddr,
     http: Server,
     http_addr: SocketAddr,
@@ -63,7 +65,7 @@ pub enum HostError {
 }
 
 impl Host {
-    /// Binds both ports. Port 0 takes a free one.
+    /// Binds both ports, over TLS when there is a certificate. Port 0 takes a free one.
     ///
     /// # Errors
     /// [`HostError::Bind`].
@@ -72,9 +74,10 @@ impl Host {
         http: SocketAddr,
         grpc: SocketAddr,
         readiness: Readiness,
+        tls: &Tls,
     ) -> Result<Self, HostError> {
-        let (server, http_addr) = OperationsPort::bind(service, http, readiness.clone())?.into_parts();
-        Self::bind_beside(server, http_addr, grpc, readiness).await
+        let (server, http_addr) = OperationsPort::bind(service, http, readiness.clone(), tls)?.into_parts();
+        Self::bind_beside((server, http_addr), grpc, readiness, tls).await
     }
 
     /// Binds the gRPC port beside an HTTP server of the service's own, which serves health and metrics too, unless an
@@ -83,15 +86,16 @@ impl Host {
     /// # Errors
     /// [`HostError::Bind`].
     pub async fn bind_beside(
-        http: Server,
-        http_addr: SocketAddr,
+        (http, http_addr): (Server, SocketAddr),
         grpc: SocketAddr,
         readiness: Readiness,
+        tls: &Tls,
     ) -> Result<Self, HostError> {
         let listen = |source| HostError::Bind { port: "gRPC", address: grpc, source };
         let grpc_listener = TcpListener::bind(grpc).await.map_err(listen)?;
         let grpc_addr = grpc_listener.local_addr().map_err(listen)?;
-        Ok(Self { grpc: grpc_listener, grpc_addr, http, http_addr, readiness })
+        let grpc = Incoming::new(grpc_listener, tls.grpc_acceptor());
+        Ok(Self { grpc, grpc_addr, http, http_addr, readiness })
     }
 
     /// Where HTTP is served.

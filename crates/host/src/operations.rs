@@ -3,15 +3,26 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use actix_web::App;
 use actix_web::dev::{Server, ServerHandle};
-use actix_web::{App, HttpServer};
 use battlearena_runtime::{CancellationToken, Readiness};
 use battlearena_telemetry::http::{Instrument, Operations, not_found, operations};
+use battlearena_tls::Tls;
 
 use crate::HostError;
+use crate::http::HttpPort;
 
 /// How long a probe that is being answered may hold up the end.
 const GOODBYE: Duration = Duration::from_secs(3);
+
+/// How long a probe that is being answered may take to finish.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// An idle connection is kept this long.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
+
+/// The head of a request must be there within this time.
+const REQUEST_HEAD: Duration = Duration::from_secs(5);
 
 /// The operations port of a service whose HTTP port is for others (`--admin-addr`). Nobody is asked who it is: the
 /// address is to be one that only the right ones reach.
@@ -21,27 +32,27 @@ pub struct OperationsPort {
 }
 
 impl OperationsPort {
-    /// Binds the port. Port 0 takes a free one.
+    /// Binds the port, over TLS when there is a certificate. Port 0 takes a free one.
     ///
     /// # Errors
     /// [`HostError::Bind`].
-    pub fn bind(service: &'static str, address: SocketAddr, readiness: Readiness) -> Result<Self, HostError> {
+    pub fn bind(
+        service: &'static str,
+        address: SocketAddr,
+        readiness: Readiness,
+        tls: &Tls,
+    ) -> Result<Self, HostError> {
         let shown = Operations { readiness, service };
-        let server = HttpServer::new(move || {
+        let served = port(address).serve(tls.http_acceptor(), move || {
             let shown = shown.clone();
             let instrument = Instrument::new().with_readiness(shown.readiness.clone());
             App::new()
                 .configure(|config| operations(config, shown))
                 .default_service(not_found())
                 .wrap(instrument)
-        })
-        .workers(1)
-        .disable_signals()
-        .shutdown_timeout(2)
-        .bind(address)
-        .map_err(|source| HostError::Bind { port: "HTTP", address, source })?;
-        let address = server.addrs().first().copied().unwrap_or(address);
-        Ok(Self { server: server.run(), address })
+        });
+        let (server, address) = served.map_err(|source| HostError::Bind { port: "HTTP", address, source })?;
+        Ok(Self { server, address })
     }
 
     /// Where it is served.
@@ -67,6 +78,10 @@ impl OperationsPort {
     pub(crate) fn into_parts(self) -> (Server, SocketAddr) {
         (self.server, self.address)
     }
+}
+
+fn port(address: SocketAddr) -> HttpPort {
+    HttpPort { address, workers: 1, keep_alive: KEEP_ALIVE, request_head: REQUEST_HEAD, drain: DRAIN }
 }
 
 /// Ends a server of probes and scrapes.

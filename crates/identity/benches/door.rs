@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use battlearena_identity::credential::ServiceKey;
 use battlearena_identity::gatekeeper::Call;
-use battlearena_identity::keys::{KeyRing, MissingKeys};
+use battlearena_identity::keys::{FolderRules, KeyRing};
 use battlearena_identity::limits::{AddressRules, InFlight, Limit, Limiter, Quota};
 use battlearena_identity::{Caller, Door, Gatekeeper, Player, Policy, SessionId, Settings, Signer};
 use battlearena_proto::PlayerId;
@@ -20,7 +20,12 @@ use jiff::Timestamp;
 
 fn policy(criterion: &mut Criterion) {
     let policy = Policy::new();
-    let caller = Caller::Player(Player { id: PlayerId(1), session: SessionId(1), name: "ada".into() });
+    let caller = Caller::Player(Player {
+        id: PlayerId(1),
+        session: SessionId(1),
+        name: "ada".into(),
+        tier: battlearena_proto::Tier::Free,
+    });
     let mut group = criterion.benchmark_group("policy");
     for (name, door) in [
         ("http", Door::Http("GET", "/api/players/{player_id}/transactions")),
@@ -36,7 +41,7 @@ fn policy(criterion: &mut Criterion) {
 
 fn limits(criterion: &mut Criterion) {
     let began = Instant::now();
-    let rules = AddressRules { trusted_proxies: 1, exempt_loopback: true };
+    let rules = AddressRules { trusted_proxies: 1, exempt_loopback: true, ..AddressRules::default() };
     let limiter = Limiter::new(Limit::Address, Quota::new(100, Duration::from_secs(1)), 100_000, began);
     let mut group = criterion.benchmark_group("limits");
     let mut number = 0u32;
@@ -71,13 +76,18 @@ fn limits(criterion: &mut Criterion) {
 fn admit(criterion: &mut Criterion) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let now = Timestamp::now();
-    let ring = KeyRing::open(folder.path(), Duration::ZERO, MissingKeys::Create, now).expect("a key");
+    let ring = KeyRing::open(folder.path(), Duration::ZERO, FolderRules::Lenient, now).expect("a key");
     let keys = ring.public_keys().clone();
     let signer = Signer::new(Arc::new(ring), Duration::from_secs(3600));
     let mut settings = Settings::required(ServiceKey::generate().secret().clone(), "");
     (settings.address_requests, settings.account_requests) = (1_000_000_000, 1_000_000_000);
     let gatekeeper = Gatekeeper::with_keys(&settings, keys).expect("a strong key");
-    let player = Player { id: PlayerId(1), session: SessionId(1), name: "ada".into() };
+    let player = Player {
+        id: PlayerId(1),
+        session: SessionId(1),
+        name: "ada".into(),
+        tier: battlearena_proto::Tier::Free,
+    };
     let token = signer.for_player(&player, now).expect("a token").text;
     let header = format!("Bearer {}", token.expose());
     let mut group = criterion.benchmark_group("admit");

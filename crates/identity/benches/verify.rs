@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
-use battlearena_identity::keys::{KeyRing, MissingKeys};
+use battlearena_identity::keys::{FolderRules, KeyRing};
 use battlearena_identity::token::VerifierOptions;
 use battlearena_identity::{Player, Revocations, Secret, SessionId, Signer, Verifier};
 use battlearena_proto::PlayerId;
@@ -19,9 +19,14 @@ const TOKENS: i64 = 10_000;
 fn verify(criterion: &mut Criterion) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let now = Timestamp::now();
-    let ring = KeyRing::open(folder.path(), Duration::ZERO, MissingKeys::Create, now).expect("a key");
+    let ring = KeyRing::open(folder.path(), Duration::ZERO, FolderRules::Lenient, now).expect("a key");
     let (keys, signer) = (ring.public_keys().clone(), Signer::new(Arc::new(ring), Duration::from_secs(300)));
-    let player = |id| Player { id: PlayerId(id), session: SessionId(id), name: "somebody_or_other".into() };
+    let player = |id| Player {
+        id: PlayerId(id),
+        session: SessionId(id),
+        name: "somebody_or_other".into(),
+        tier: battlearena_proto::Tier::Free,
+    };
     let tokens: Vec<Secret> =
         (1..=TOKENS).map(|id| signer.for_player(&player(id), now).expect("a token").text).collect();
     let headers: Vec<String> = tokens.iter().map(|token| format!("Bearer {}", token.expose())).collect();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use battlearena_proto::{ErrorKind, Failure, PlayerId};
+use battlearena_proto::{ErrorKind, Failure, PlayerId, Tier};
 
 use crate::scope::Scopes;
 
@@ -19,6 +19,8 @@ pub struct Player {
     pub session: SessionId,
     /// The name that others see, as it was when the token was made.
     pub name: Arc<str>,
+    /// What the player pays for the service, as it was then.
+    pub tier: Tier,
 }
 
 /// An API key.
@@ -104,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_player_owns_its_own_and_nothing_else() {
-        let player = Player { id: PlayerId(7), session: SessionId(1), name: "ada".into() };
+        let player = Player { id: PlayerId(7), session: SessionId(1), name: "ada".into(), tier: Tier::Free };
         let kind = |caller: &Caller, id| caller.own(PlayerId(id)).err().map(|failure| failure.kind());
         let ada = Caller::Player(player.clone());
         assert_eq!((kind(&ada, 7), kind(&ada, 8)), (None, Some(ErrorKind::Forbidden)));

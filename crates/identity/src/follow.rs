@@ -72,8 +72,9 @@ pub fn learn(revocations: &Revocations, life: Duration, event: &Event) {
             if sanction.lifted {
                 revocations.lift_ban(player);
             } else {
-                // While it lasts the gateway makes no more tokens for the player.
-                let end = timestamp_from_wire(sanction.until).unwrap_or(Timestamp::MAX);
+                // While it lasts, by whichever clock, the gateway makes no more tokens for the player.
+                let end = timestamp_from_wire(sanction.until);
+                let end = end.and_then(|end| end.checked_add(SKEW).ok()).unwrap_or(Timestamp::MAX);
                 revocations.ban_player(player, outlived.min(end));
             }
         }
@@ -163,7 +164,12 @@ mod tests {
     }
 
     fn player(id: i64, session: i64) -> Caller {
-        Caller::Player(Player { id: PlayerId(id), session: SessionId(session), name: "ada".into() })
+        Caller::Player(Player {
+            id: PlayerId(id),
+            session: SessionId(session),
+            name: "ada".into(),
+            tier: battlearena_proto::Tier::Free,
+        })
     }
 
     fn ban(kind: &str, until: Option<i64>, lifted: bool) -> Body {
@@ -195,7 +201,7 @@ mod tests {
         let forever = told(vec![ban("ban", None, false)]);
         assert!(forever.refuse(&player(7, 1), at(1359)) && !forever.refuse(&player(7, 1), at(1360)));
         let short = told(vec![ban("ban", Some(1010), false)]);
-        assert!(short.refuse(&player(7, 1), at(1009)) && !short.refuse(&player(7, 1), at(1010)));
+        assert!(short.refuse(&player(7, 1), at(1069)) && !short.refuse(&player(7, 1), at(1070)));
         assert!(told(vec![ban("mute", None, false)]).is_empty());
         assert!(told(vec![ban("ban", None, false), ban("ban", None, true)]).is_empty());
     }

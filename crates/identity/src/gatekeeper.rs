@@ -13,6 +13,7 @@ use ::http::HeaderValue;
 use battlearena_proto::Failure;
 use battlearena_runtime::Tasks;
 use battlearena_telemetry::grpc::InstrumentedChannel;
+use battlearena_tls::{Tls, TlsError};
 use jiff::Timestamp;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
@@ -114,21 +115,31 @@ impl Gatekeeper {
     }
 
     /// Starts what keeps it up to date: the keys of tokens and the revocations. In open mode there is nothing to keep.
-    pub fn start(&self, tasks: &Tasks, log: InstrumentedChannel) {
-        self.start_learning_keys(tasks);
+    ///
+    /// # Errors
+    /// Those of [`Gatekeeper::start_learning_keys`].
+    pub fn start(&self, tasks: &Tasks, log: InstrumentedChannel, tls: &Tls) -> Result<(), TlsError> {
+        self.start_learning_keys(tasks, tls)?;
         if !self.is_open() {
             let (revocations, life) = (self.revocations().clone(), self.settings.life());
             tasks.spawn("revocations", follow::follow(revocations, life, log, tasks.token()));
         }
+        Ok(())
     }
 
     /// Starts learning the keys of tokens alone: for the event log itself, which knows its events first.
-    pub fn start_learning_keys(&self, tasks: &Tasks) {
+    ///
+    /// # Errors
+    /// Their address is none, or may not be asked: whoever answers in the gateway's place makes the keys.
+    pub fn start_learning_keys(&self, tasks: &Tasks, tls: &Tls) -> Result<(), TlsError> {
         if let (AuthMode::Required, Some(keys)) = (self.settings.auth, &self.learned) {
-            let (url, client) = (self.settings.jwks_url.clone(), reqwest::Client::new());
-            let pace = jwks::Pace::default();
+            let url = self.settings.jwks_url.clone();
+            tls.check("--jwks-url (ARENA_JWKS_URL)", &url)?;
+            let client = tls.fetcher(jwks::MOST_DOCUMENT_BYTES);
+            let pace = jwks::Pace { trust: self.settings.jwks_trust(), ..jwks::Pace::default() };
             tasks.spawn("token keys", jwks::follow(url, client, keys.clone(), pace, tasks.token()));
         }
+        Ok(())
     }
 
     /// Decides about a call.
@@ -218,7 +229,7 @@ impl Gatekeeper {
     }
 
     /// How the address of a client is found.
-    pub fn address_rules(&self) -> AddressRules {
+    pub fn address_rules(&self) -> &AddressRules {
         self.quotas.address_rules()
     }
 

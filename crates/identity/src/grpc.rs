@@ -8,9 +8,9 @@ use ::http::header::AUTHORIZATION;
 use ::http::{HeaderMap, Request, Response};
 use battlearena_proto::Failure;
 use battlearena_telemetry::grpc::status;
+use battlearena_tls::Peer;
 use futures::future::BoxFuture;
 use tonic::body::Body;
-use tonic::transport::server::TcpConnectInfo;
 use tower::{Layer, Service};
 
 use crate::caller::Caller;
@@ -99,7 +99,7 @@ fn authorization(headers: &HeaderMap) -> Option<&str> {
 }
 
 fn address(gatekeeper: &Gatekeeper, request: &Request<Body>) -> Option<IpAddr> {
-    let peer = request.extensions().get::<TcpConnectInfo>()?.remote_addr()?.ip();
+    let peer = request.extensions().get::<Peer>()?.address?.ip();
     let forwarded = request.headers().get_all("x-forwarded-for").iter();
     Some(gatekeeper.address_rules().client(peer, forwarded))
 }

@@ -1,16 +1,19 @@
-//! Fetches the gateway's public keys, for the other services. What was learned stays when the gateway cannot be
-//! reached; until the first success nothing can be verified.
+//! Fetches the gateway's public keys, for the other services. What was learned stays for a while when the gateway cannot
+//! be reached; until the first success nothing can be verified.
 
 use std::error::Error;
 use std::time::Duration;
 
 use battlearena_runtime::CancellationToken;
+use battlearena_tls::{Fetched, Fetcher};
+use http::StatusCode;
+use jiff::Timestamp;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::keys::{Jwks, PublicKeys};
 
 /// Largest document that is read, in bytes.
-const MOST_DOCUMENT_BYTES: usize = 64 * 1024;
+pub(crate) const MOST_DOCUMENT_BYTES: usize = 64 * 1024;
 
 /// How often keys are fetched.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +26,8 @@ pub struct Pace {
     pub first: Duration,
     /// How long one fetch may take.
     pub timeout: Duration,
+    /// How long what was fetched is trusted when nothing new can be fetched.
+    pub trust: Duration,
 }
 
 impl Default for Pace {
@@ -32,19 +37,14 @@ impl Default for Pace {
             gap: Duration::from_secs(5),
             first: Duration::from_millis(500),
             timeout: Duration::from_secs(5),
+            trust: Duration::from_secs(3600),
         }
     }
 }
 
 /// Keeps `keys` as the document at `url` has them, until `stop`: at each poll, and as soon as the pace allows when a
 /// token names a key that is not known.
-pub async fn follow(
-    url: String,
-    client: reqwest::Client,
-    keys: PublicKeys,
-    pace: Pace,
-    stop: CancellationToken,
-) {
+pub async fn follow(url: String, client: Fetcher, keys: PublicKeys, pace: Pace, stop: CancellationToken) {
     tokio::select! {
         () = poll(&keys, pace, || fetch(&client, &url)) => {}
         () = stop.cancelled() => {}
@@ -61,7 +61,11 @@ where
     loop {
         let began = Instant::now();
         let outcome = match timeout(pace.timeout, fetch()).await {
-            Ok(document) => document.and_then(|document| Ok(keys.learn(&document)?)),
+            Ok(document) => document.and_then(|document| {
+                keys.learn(&document)?;
+                keys.trust_until(Timestamp::now().checked_add(pace.trust).unwrap_or(Timestamp::MAX));
+                Ok(())
+            }),
             Err(late) => Err(late.into()),
         };
         // Said once, not at each try.
@@ -83,16 +87,12 @@ where
     }
 }
 
-async fn fetch(client: &reqwest::Client, url: &str) -> Result<Jwks, Problem> {
-    let mut response = client.get(url).send().await?.error_for_status()?;
-    let mut document = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
-        document.extend_from_slice(&chunk);
-        if document.len() > MOST_DOCUMENT_BYTES {
-            return Err("the document is too large".into());
-        }
+async fn fetch(client: &Fetcher, url: &str) -> Result<Jwks, Problem> {
+    let Fetched { status, body } = client.get(url, None).await?;
+    if status != StatusCode::OK {
+        return Err(format!("the answer is {status}").into());
     }
-    Ok(serde_json::from_slice(&document)?)
+    Ok(serde_json::from_slice(&body)?)
 }
 
 fn chain(error: &(dyn Error + 'static)) -> String {

@@ -127,7 +127,12 @@ mod tests {
     }
 
     fn player(id: i64, session: i64) -> Caller {
-        Caller::Player(Player { id: PlayerId(id), session: SessionId(session), name: "ada".into() })
+        Caller::Player(Player {
+            id: PlayerId(id),
+            session: SessionId(session),
+            name: "ada".into(),
+            tier: battlearena_proto::Tier::Free,
+        })
     }
 
     #[test]

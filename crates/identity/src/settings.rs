@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use battlearena_runtime::{Exposed, check_exposure};
+use battlearena_runtime::{Environment, Exposed, check_exposure};
 use clap::{Args, ValueEnum, value_parser};
 
 use crate::credential::ServiceKeyName;
+use crate::limits::Network;
 use crate::secret::{Secret, SecretSetting};
 
 /// Who may call.
@@ -18,15 +19,6 @@ pub enum AuthMode {
     Required,
     /// Whoever comes: for demonstrations on this machine.
     Open,
-}
-
-/// Where a process runs. A closed set: a misspelt "production" must not be taken for development.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Environment {
-    /// On a developer's machine: what is missing is made up, and loopback has no limit.
-    Development,
-    /// Where it counts: what is missing is refused.
-    Production,
 }
 
 /// Settings of every service's [`Gatekeeper`](crate::Gatekeeper).
@@ -46,6 +38,10 @@ pub struct Settings {
     )]
     pub jwks_url: String,
 
+    /// How long public keys are trusted when no newer ones can be fetched; afterwards no token is accepted (503).
+    #[arg(long, env = "ARENA_JWKS_MAX_AGE_SECONDS", default_value_t = 3600, value_parser = value_parser!(u32).range(120..=604_800), value_name = "SECONDS")]
+    pub jwks_max_age: u32,
+
     #[expect(missing_docs, reason = "documented by its name")]
     #[command(flatten)]
     pub service_key: SecretSetting<ServiceKeyName>,
@@ -57,6 +53,11 @@ pub struct Settings {
     /// Proxies of ours that every request passes: the client's address is counted from the right of X-Forwarded-For.
     #[arg(long, env = "ARENA_TRUSTED_PROXIES", default_value_t = 0, value_parser = value_parser!(u8).range(0..=16), value_name = "COUNT")]
     pub trusted_proxies: u8,
+
+    /// Networks that those proxies connect from (`10.0.0.0/8`), separated by commas: X-Forwarded-For of anybody else is
+    /// ignored [default: any]
+    #[arg(long, env = "ARENA_TRUSTED_PROXY_NETWORKS", value_delimiter = ',', value_name = "NETWORK")]
+    pub trusted_proxy_networks: Vec<Network>,
 
     /// Requests a second from one address, in the long run; twice as many at once. Loopback has no limit in development.
     #[arg(long, env = "ARENA_LIMIT_ADDRESS", default_value_t = 200, value_parser = value_parser!(u32).range(1..=1_000_000), value_name = "COUNT")]
@@ -70,9 +71,9 @@ pub struct Settings {
     #[arg(long, env = "ARENA_LIMIT_IN_FLIGHT", default_value_t = 4096, value_parser = value_parser!(u32).range(1..=1_000_000), value_name = "COUNT")]
     pub requests_in_flight: u32,
 
-    /// Where the process runs; telemetry's settings document it.
-    #[arg(long = "identity-environment", env = "ARENA_ENV", value_enum, default_value_t = Environment::Development, hide = true)]
-    pub runs_in: Environment,
+    #[expect(missing_docs, reason = "documented by its type")]
+    #[command(flatten)]
+    pub environment: Environment,
 }
 
 /// Settings of whoever makes tokens: the gateway.
@@ -94,13 +95,15 @@ impl Settings {
         Self {
             auth: AuthMode::Open,
             jwks_url: String::new(),
+            jwks_max_age: 3600,
             service_key: SecretSetting::given(None),
             access_token_ttl: 300,
             trusted_proxies: 0,
+            trusted_proxy_networks: Vec::new(),
             address_requests: 200,
             account_requests: 50,
             requests_in_flight: 4096,
-            runs_in: Environment::Development,
+            environment: Environment::Development,
         }
     }
 
@@ -115,9 +118,14 @@ impl Settings {
         Duration::from_secs(self.access_token_ttl.into())
     }
 
+    /// How long public keys are trusted when no newer ones can be fetched.
+    pub fn jwks_trust(&self) -> Duration {
+        Duration::from_secs(self.jwks_max_age.into())
+    }
+
     /// Whether this is no development any more, so that nothing is made up for want of a setting.
     pub fn is_production(&self) -> bool {
-        self.runs_in == Environment::Production
+        self.environment.is_production()
     }
 
     /// Keeps open mode on this machine, unless told otherwise.
@@ -133,7 +141,7 @@ impl Settings {
 }
 
 impl SignerSettings {
-    /// The variable that names the folder, for [`crate::keys::MissingKeys::Refuse`].
+    /// The variable that names the folder, for [`crate::keys::FolderRules::Strict`].
     pub const FOLDER_VARIABLE: &'static str = "ARENA_SIGNING_KEYS";
 
     /// How long a new key is published before it signs.
@@ -182,12 +190,13 @@ mod tests {
     }
 
     #[test]
-    fn an_environment_that_is_neither_is_refused() {
-        assert!(parsed(&["--identity-environment", "production"]).is_production());
-        for bad in ["prod", "Production", "staging", "", "production "] {
-            let words = ["gateway", "--identity-environment", bad];
-            assert!(command().try_get_matches_from(words).is_err(), "{bad}");
-        }
+    fn production_is_set_by_the_option_that_the_whole_process_has() {
+        let command = battlearena_telemetry::Settings::augment_args(command());
+        command.clone().debug_assert();
+        let matches = command.try_get_matches_from(["gateway", "--environment", "production"]).unwrap();
+        let telemetry = battlearena_telemetry::Settings::from_arg_matches(&matches).unwrap();
+        let identity = Settings::from_arg_matches(&matches).unwrap();
+        assert!(telemetry.environment.is_production() && identity.is_production());
     }
 
     #[test]

@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 
 use crate::caller::{Key, Player, SessionId};
 use crate::credential::ServiceKey;
-use crate::keys::{KeyRing, MissingKeys};
+use crate::keys::{FolderRules, KeyRing};
 use crate::scope::{Role, Scopes};
 use crate::settings::Settings;
 use crate::token::Signer;
@@ -35,7 +35,7 @@ impl Issuer {
     /// Makes a key and serves its document on a port of loopback.
     pub async fn start() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let ring = KeyRing::open(folder.path(), Duration::ZERO, MissingKeys::Create, Timestamp::now());
+        let ring = KeyRing::open(folder.path(), Duration::ZERO, FolderRules::Lenient, Timestamp::now());
         let ring = Arc::new(ring.expect("a key"));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("a bound port");
@@ -77,7 +77,12 @@ impl Issuer {
 
     /// The `authorization` of a player in a session.
     pub fn player(&self, id: i64, session: i64) -> HeaderValue {
-        let player = Player { id: PlayerId(id), session: SessionId(session), name: "ada".into() };
+        let player = Player {
+            id: PlayerId(id),
+            session: SessionId(session),
+            name: "ada".into(),
+            tier: battlearena_proto::Tier::Free,
+        };
         bearer(self.signer.for_player(&player, Timestamp::now()).expect("a token").text.expose())
     }
 

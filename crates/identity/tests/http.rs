@@ -16,10 +16,10 @@ use battlearena_identity::caller::{Caller, Key};
 use battlearena_identity::credential::ApiKey;
 use battlearena_identity::gatekeeper::ApiKeys;
 use battlearena_identity::http::Guard;
-use battlearena_identity::settings::Environment;
 use battlearena_identity::testing::Issuer;
 use battlearena_identity::{Gatekeeper, Revocations, Role, SessionId, Settings};
 use battlearena_proto::{ErrorKind, Failure, PlayerId};
+use battlearena_runtime::Environment;
 use battlearena_runtime::{Readiness, Tasks};
 use battlearena_telemetry::http::{HttpFailure, Instrument, Operations, not_found, operations};
 use futures::future::BoxFuture;
@@ -270,7 +270,7 @@ async fn in_production_loopback_is_an_address_like_any_other() {
     let issuer = Issuer::start().await;
     let guarded = Arc::new(gatekeeper(&issuer, |settings| {
         settings.address_requests = 1;
-        settings.runs_in = Environment::Production;
+        settings.environment = Environment::Production;
     }));
     let app = app(&guarded).await;
     let mut statuses = Vec::new();
@@ -410,7 +410,8 @@ async fn tokens_wait_for_the_keys_and_required_mode_for_a_service_key() {
     let asking = || get("/api/leaderboard").by(&issuer.player(7, 1));
     assert_eq!(ask(&app, asking()).await.status, 503);
     let tasks = Tasks::new();
-    guarded.start_learning_keys(&tasks);
+    let tls = battlearena_tls::Tls::load(&battlearena_tls::Settings::default()).unwrap();
+    guarded.start_learning_keys(&tasks, &tls).unwrap();
     let learned = async {
         while ask(&app, asking()).await.status != 200 {
             tokio::time::sleep(Duration::from_millis(10)).await;

@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use battlearena_identity::jwks::{Pace, follow};
-use battlearena_identity::keys::{KeyRing, MissingKeys, PublicKeys, create_key};
+use battlearena_identity::keys::{FolderRules, KeyRing, PublicKeys, create_key};
 use battlearena_identity::token::VerifierOptions;
 use battlearena_identity::{Caller, Player, Refusal, Revocations, SessionId, Signer, Verifier};
 use battlearena_proto::PlayerId;
 use battlearena_runtime::Tasks;
+use battlearena_tls::{Settings, Tls};
 use jiff::Timestamp;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -65,11 +66,16 @@ async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 async fn keys_are_learned_kept_and_renewed() {
     let folder = tempfile::tempdir().unwrap();
     let now = Timestamp::now();
-    let ring = Arc::new(KeyRing::open(folder.path(), Duration::ZERO, MissingKeys::Create, now).unwrap());
+    let ring = Arc::new(KeyRing::open(folder.path(), Duration::ZERO, FolderRules::Lenient, now).unwrap());
     let signer = Signer::new(ring.clone(), Duration::from_secs(300));
     let document = || http("200 OK", &serde_json::to_string(&ring.public_keys().document()).unwrap());
     let token = || {
-        let player = Player { id: PlayerId(1), session: SessionId(1), name: "ada".into() };
+        let player = Player {
+            id: PlayerId(1),
+            session: SessionId(1),
+            name: "ada".into(),
+            tier: battlearena_proto::Tier::Free,
+        };
         signer.for_player(&player, Timestamp::now()).unwrap().text
     };
 
@@ -89,7 +95,8 @@ async fn keys_are_learned_kept_and_renewed() {
     let short = Duration::from_millis(5);
     // Polls so rarely that only a token's unknown key can be the reason for a second document.
     let pace = Pace { poll: Duration::from_secs(3600), gap: short, first: short, ..Pace::default() };
-    let following = follow(url, reqwest::Client::new(), keys.clone(), pace, stop);
+    let client = Tls::load(&Settings::default()).unwrap().fetcher(64 * 1024);
+    let following = follow(url, client, keys.clone(), pace, stop);
     tasks.spawn("jwks", following);
 
     let verifier = Verifier::new(keys.clone(), Revocations::new(), VerifierOptions::default());

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use battlearena_identity::Secret;
-use battlearena_identity::password::{Cost, Password, PasswordPool, PoolSettings, Verdict};
+use battlearena_identity::password::{Cost, Lane, Password, PasswordPool, PoolSettings, Verdict};
 use battlearena_proto::ErrorKind;
 
 fn password(text: &str) -> Password {
@@ -44,27 +44,34 @@ async fn the_pool() {
 
 async fn it_hashes_and_compares() {
     let pool = PasswordPool::start(&PoolSettings::default()).unwrap();
-    let phc = pool.hash(password("horse stapler")).await.unwrap();
+    let phc = pool.hash(Lane::Strangers, password("horse stapler")).await.unwrap();
     assert!(phc.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{phc}");
-    let verdict = pool.verify(password("horse stapler"), Some(&phc)).await.unwrap();
+    let verdict = pool.verify(Lane::Strangers, password("horse stapler"), Some(&phc)).await.unwrap();
     assert_eq!(verdict, Verdict::Right { is_rehash_due: false });
-    assert_eq!(pool.verify(password("horse staplex"), Some(&phc)).await.unwrap(), Verdict::Wrong);
-    let failure = pool.verify(password("horse stapler"), Some("not a hash")).await.unwrap_err();
+    assert_eq!(
+        pool.verify(Lane::Strangers, password("horse staplex"), Some(&phc)).await.unwrap(),
+        Verdict::Wrong
+    );
+    let failure =
+        pool.verify(Lane::Strangers, password("horse stapler"), Some("not a hash")).await.unwrap_err();
     assert_eq!((failure.kind(), failure.message()), (ErrorKind::Internal, "internal error"));
     drop(pool);
     // The parameters grew.
     let cost = Cost { memory_kib: 2 * Cost::default().memory_kib, ..Cost::default() };
     let pool = PasswordPool::start(&PoolSettings { cost, ..PoolSettings::default() }).unwrap();
-    let verdict = pool.verify(password("horse stapler"), Some(&phc)).await.unwrap();
+    let verdict = pool.verify(Lane::Strangers, password("horse stapler"), Some(&phc)).await.unwrap();
     assert_eq!(verdict, Verdict::Right { is_rehash_due: true });
 }
 
 async fn an_unknown_player_is_the_same_work() {
     let pool = PasswordPool::start(&PoolSettings::default()).unwrap();
-    let phc = pool.hash(password("horse stapler")).await.unwrap();
+    let phc = pool.hash(Lane::Strangers, password("horse stapler")).await.unwrap();
     for stored in [Some(phc.as_str()), None] {
         let before = computed();
-        assert_eq!(pool.verify(password("wrong password"), stored).await.unwrap(), Verdict::Wrong);
+        assert_eq!(
+            pool.verify(Lane::Strangers, password("wrong password"), stored).await.unwrap(),
+            Verdict::Wrong
+        );
         assert_eq!(computed(), before + 1.0, "{stored:?}");
     }
 }
@@ -76,7 +83,8 @@ async fn a_full_queue_is_said_at_once() {
     let pool = PasswordPool::start(&settings).unwrap();
     let before = (computed(), scraped("requests_shed_total"));
     // Far more at once than one thread can work off meanwhile.
-    let mut attempts: Vec<_> = (0..10 * QUEUE).map(|_| Box::pin(pool.hash(password("at once")))).collect();
+    let mut attempts: Vec<_> =
+        (0..10 * QUEUE).map(|_| Box::pin(pool.hash(Lane::Strangers, password("at once")))).collect();
     let mut refused = 0;
     for attempt in &mut attempts {
         if let Some(Err(failure)) = poll_once(attempt).await {
@@ -87,11 +95,13 @@ async fn a_full_queue_is_said_at_once() {
     }
     assert!((1..=9 * QUEUE).contains(&refused), "{refused}");
     assert_eq!(scraped("requests_shed_total"), before.1 + refused as f64);
+    // Who is known has places of its own, and the work is done.
+    assert!(pool.hash(Lane::Known, password("come here before")).await.is_ok());
     // Who does not wait any longer is not computed for.
     drop(attempts);
     until("the queue is empty", || scraped(r#"queue_depth{queue="passwords"}"#) == 0.0).await;
     assert!(computed() - before.0 < QUEUE as f64);
-    assert!(pool.hash(password("afterwards")).await.is_ok());
+    assert!(pool.hash(Lane::Strangers, password("afterwards")).await.is_ok());
 }
 
 /// Polls once.

@@ -10,8 +10,9 @@ use battlearena_identity::Gatekeeper;
 use battlearena_proto::events::event::Body;
 use battlearena_proto::matches::match_service_server::{MatchServiceServer, SERVICE_NAME};
 use battlearena_runtime::{CancellationToken, Readiness, Tasks};
-use battlearena_storage::events::{Outbox, Relay};
+use battlearena_storage::events::{Outbox, Relay, RelaySettings};
 use battlearena_storage::{Database, Wake, database_check, partitions};
+use battlearena_tls::Tls;
 use tonic::service::Routes;
 
 use crate::config::Config;
@@ -40,18 +41,20 @@ impl App {
         let newest = migrator()?.newest();
         let readiness =
             Readiness::new().with_check("database", database_check(database.clone(), SCHEMA, newest));
-        let host = Host::bind("match", config.http, config.grpc, readiness).await?;
+        let tls = Tls::load(&config.tls)?;
+        let host = Host::bind("match", config.http, config.grpc, readiness, &tls).await?;
         store::register();
         let wake = Wake::new("match_outbox");
         let service =
             MatchService { database: database.clone(), wake: wake.clone(), metrics: Metrics::get() };
 
         let tasks = Tasks::new();
-        let log = battlearena_telemetry::grpc::connect(&config.relay.event_log_url)
-            .context("the event log's address")?
+        let log = tls
+            .connect(RelaySettings::EVENT_LOG, &config.relay.event_log_url)?
             .with_services(&["battlearena.events.v1.EventLogService"])
             .with_credential(gatekeeper.credential());
-        gatekeeper.start(&tasks, log.clone());
+        gatekeeper.start(&tasks, log.clone(), &tls)?;
+        tasks.spawn("certificates", tls.keep_reloading(tasks.token()));
         let relay = Relay::new(database.clone(), SCHEMA, "match_outbox", wake.clone(), log, &config.relay);
         tasks.spawn("outbox relay", relay.run(tasks.token()));
         let (refusals, outbox) = (gatekeeper.clone(), Outbox::new(database.clone(), SCHEMA));

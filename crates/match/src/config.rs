@@ -31,6 +31,10 @@ pub struct Config {
 
     #[expect(missing_docs, reason = "documented by its type")]
     #[command(flatten)]
+    pub tls: battlearena_tls::Settings,
+
+    #[expect(missing_docs, reason = "documented by its type")]
+    #[command(flatten)]
     pub identity: battlearena_identity::Settings,
 
     #[expect(missing_docs, reason = "documented by its type")]

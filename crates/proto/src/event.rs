@@ -2,7 +2,7 @@
 
 use crate::events::{
     AccessRefused, CredentialChanged, KeyChanged, LoginRefused, MatchCompleted, MatchCrashed, MatchStarted,
-    PlayerDeleted, PlayerLoggedIn, PlayerRegistered, PlayerSanctioned, PlayersSeen, SessionRevoked,
+    PlayerDeleted, PlayerLoggedIn, PlayerRegistered, PlayerRenamed, PlayerSanctioned, PlayersSeen, SessionRevoked,
     SystemEventRecorded, TransactionRecorded, event::Body,
 };
 
@@ -85,6 +85,7 @@ kinds! {
     KeyChanged(KeyChanged) = "key_changed",
     PlayerDeleted(PlayerDeleted) = "player_deleted",
     AccessRefused(AccessRefused) = "access_refused",
+    PlayerRenamed(PlayerRenamed) = "player_renamed",
 }
 
 impl std::str::FromStr for EventKind {

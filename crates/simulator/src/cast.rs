@@ -7,7 +7,7 @@ use std::sync::{PoisonError, RwLock};
 
 use battlearena_client::calls::{self, LogIn, LoggedIn, NewPlayer, Registered};
 use battlearena_client::socket::SocketSettings;
-use battlearena_client::{Call, Credentials, ExposeSecret, Gateway, SecretString, Tokens};
+use battlearena_client::{Call, Credentials, ExposeSecret, Gateway, SecretString, Tls, Tokens};
 use battlearena_proto::{ErrorKind, PlayerId};
 use sha2::{Digest, Sha256};
 
@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 pub(crate) struct Cast {
     /// Shows nothing by itself.
     gateway: Gateway,
+    tls: Tls,
     /// None in open mode.
     server: Option<GameServer>,
     actors: RwLock<HashMap<PlayerId, Actor>>,
@@ -42,9 +43,9 @@ pub(crate) struct Account {
 
 impl Cast {
     /// Everybody plays open mode without a key, and the usual mode with the key of a game server.
-    pub(crate) fn new(gateway: Gateway, key: Option<SecretString>) -> Self {
+    pub(crate) fn new(gateway: Gateway, tls: Tls, key: Option<SecretString>) -> Self {
         let server = key.map(|key| GameServer { credentials: Credentials::key(&gateway, &key), key });
-        Self { gateway, server, actors: RwLock::default() }
+        Self { gateway, tls, server, actors: RwLock::default() }
     }
 
     /// What the game server shows where it calls by itself; nothing in open mode.
@@ -104,7 +105,7 @@ impl Cast {
         }
     }
 
-    /// How somebody logs in whom the platform does not know, and how it is refused.
+    /// How somebody logs in whom the platform does not know, and how it is refused. By number it leaves no trace.
     pub(crate) fn unknown_player(&self, unknown: PlayerId) -> (Call<LoggedIn>, ErrorKind) {
         if self.server.is_none() {
             return (calls::log_in(LogIn::Number(unknown)), ErrorKind::NotFound);
@@ -114,12 +115,21 @@ impl Cast {
         (calls::log_in(LogIn::Device(&device)), ErrorKind::Unauthenticated)
     }
 
+    /// How somebody guesses at the password of the player with that place, who has none; in open mode there is not even
+    /// such a player.
+    pub(crate) fn wrong_password(&self, place: i64) -> Call<LoggedIn> {
+        let name = self.account(place).map_or_else(|| format!("sim-nobody-{place}"), |account| account.name);
+        let guess = SecretString::from(format!("guess {:x}", rand::random::<u64>()));
+        calls::log_in(LogIn::Password { username: &name, password: &guess })
+    }
+
     /// A player's socket.
     pub(crate) fn socket(&self, url: &str, player_id: PlayerId) -> SocketSettings {
-        match self.actor(player_id) {
+        let settings = match self.actor(player_id) {
             Some(actor) => SocketSettings::of(url, actor.session),
             None => SocketSettings::new(url, player_id, format!("player {player_id}")),
-        }
+        };
+        SocketSettings { tls: self.tls.clone(), ..settings }
     }
 
     fn actor(&self, player_id: PlayerId) -> Option<Actor> {
@@ -171,7 +181,7 @@ mod tests {
 
     fn cast(key: Option<&str>) -> Cast {
         let gateway = Gateway::new(&"http://127.0.0.1:9".parse().unwrap(), Retry::default()).unwrap();
-        Cast::new(gateway, key.map(SecretString::from))
+        Cast::new(gateway, Tls::default(), key.map(SecretString::from))
     }
 
     #[test]

@@ -109,6 +109,10 @@ pub struct Config {
     #[arg(long, env = "ARENA_SIMULATE_SETTLE", default_value = "60s", value_parser = duration)]
     pub settle: Duration,
 
+    /// Whom to trust, and what to show, where an address says https or wss.
+    #[command(flatten)]
+    pub tls: battlearena_tls::Settings,
+
     /// Print the summary as JSON.
     #[arg(long, env = "ARENA_SIMULATE_JSON")]
     pub json: bool,

@@ -41,7 +41,12 @@ pub(crate) struct Mix {
     pub(crate) system_events: f64,
     pub(crate) reads: f64,
     pub(crate) mistakes: f64,
+    /// The share of log-ins that log out again. That they do is no part of the rate.
+    pub(crate) leaving: f64,
 }
+
+/// One log-in in ten is for a moment only.
+const LEAVING: f64 = 0.1;
 
 impl Mix {
     /// 100 log-ins, 20 match starts, 10 purchases and 2 system events a minute, with such shares (0 to 0.45) of all
@@ -51,7 +56,7 @@ impl Mix {
         let (purchases, system_events) = (10.0 / 60.0, 2.0 / 60.0);
         let all = (log_ins + 2.0 * match_starts + purchases + system_events) / (1.0 - reads - mistakes);
         let (reads, mistakes) = (reads * all, mistakes * all);
-        Self { log_ins, match_starts, purchases, system_events, reads, mistakes }
+        Self { log_ins, match_starts, purchases, system_events, reads, mistakes, leaving: LEAVING }
     }
 
     /// One log-in a second, and nothing else.
@@ -63,6 +68,7 @@ impl Mix {
             system_events: 0.0,
             reads: 0.0,
             mistakes: 0.0,
+            leaving: 0.0,
         }
     }
 
@@ -75,6 +81,7 @@ impl Mix {
             system_events: self.system_events * factor,
             reads: self.reads * factor,
             mistakes: self.mistakes * factor,
+            leaving: self.leaving,
         }
     }
 
@@ -85,7 +92,7 @@ impl Mix {
 
     /// Arrivals of any kind a second.
     pub(crate) fn arrivals_per_second(&self) -> f64 {
-        let Self { log_ins, match_starts, purchases, system_events, reads, mistakes } = self;
+        let Self { log_ins, match_starts, purchases, system_events, reads, mistakes, leaving: _ } = self;
         log_ins + match_starts + purchases + system_events + reads + mistakes
     }
 

@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use battlearena_client::calls::{LoggedIn, Page, Registered};
-use battlearena_client::{Call, Delivery, Error, Gateway, calls};
+use battlearena_client::{Call, Delivery, Error, Gateway, Tokens, calls};
 use battlearena_proto::{ErrorKind, PlayerId, TransactionStatus};
 use serde::de::DeserializeOwned;
 use tracing::field::Empty;
@@ -41,6 +41,13 @@ pub(crate) struct Players {
     began: Sender<OpenMatch>,
 }
 
+/// Something wrong that a player does, and the ways in which it may be refused.
+struct Blunder<'a> {
+    operation: Operation,
+    expected: &'a [ErrorKind],
+    due: Instant,
+}
+
 impl Players {
     /// Players whose matches are announced to `began`.
     pub(crate) fn new(cast: Cast, report: Report, began: Sender<OpenMatch>) -> Self {
@@ -66,7 +73,7 @@ impl Players {
     /// Does what was planned; latency counts from `due`.
     pub(crate) async fn perform(&self, action: Action, due: Instant) {
         match action {
-            Action::LogIn { player_id } => self.simulate_player_login(player_id, due).await,
+            Action::LogIn { player_id, leaves } => self.simulate_player_login(player_id, leaves, due).await,
             Action::StartMatch(plan) => self.simulate_match_start(plan, due).await,
             Action::Purchase { player_id, item } => self.simulate_transaction(player_id, item, due).await,
             Action::SystemEvent(notice) => self.simulate_system_event(notice, due).await,
@@ -129,12 +136,28 @@ impl Players {
         Some(player_id)
     }
 
-    async fn simulate_player_login(&self, player_id: PlayerId, due: Instant) {
+    async fn simulate_player_login(&self, player_id: PlayerId, leaves: bool, due: Instant) {
         let span = operation_span!("simulate_player_login", player.id = player_id.get());
         let log_in = self.log_in(&span, self.cast.log_in(player_id), judge::logged_in(player_id), due);
-        if let Some(tokens) = log_in.await {
-            self.cast.logged_in(player_id, tokens);
+        match log_in.await {
+            Some(Some(tokens)) if leaves => self.simulate_player_logout(player_id, &tokens).await,
+            Some(tokens) => self.cast.logged_in(player_id, tokens),
+            None => {}
         }
+    }
+
+    async fn simulate_player_logout(&self, player_id: PlayerId, tokens: &Tokens) {
+        let (due, span) =
+            (Instant::now(), operation_span!("simulate_player_logout", player.id = player_id.get()));
+        let call = calls::log_out(&tokens.refresh_token);
+        let delivery = self.deliver(&span, self.cast.nobody(), call).await;
+        let verdict = judge(&delivery, judge::anything);
+        match &verdict {
+            Verdict::Applied(()) => self.truth().logged_out(),
+            Verdict::Unknown(_) => self.truth().maybe_logged_out(),
+            Verdict::NotApplied(_) => {}
+        }
+        self.book(&span, Operation::LogOut, due, &delivery, verdict);
     }
 
     async fn log_in<T>(
@@ -236,31 +259,58 @@ impl Players {
         match mistake {
             Mistake::UnknownPlayer => {
                 let (call, expected) = self.cast.unknown_player(requests::UNKNOWN_PLAYER);
-                self.blunder(Operation::UnknownPlayer, self.cast.nobody(), call, expected, due).await;
+                let blunder = Blunder { operation: Operation::UnknownPlayer, expected: &[expected], due };
+                let refused = self.blunder(blunder, self.cast.nobody(), call).await;
+                if expected == ErrorKind::Unauthenticated {
+                    self.log_in_was_refused(refused);
+                }
+            }
+            Mistake::WrongPassword(place) => {
+                // Who guesses often is throttled instead.
+                let expected = &[ErrorKind::Unauthenticated, ErrorKind::Throttled];
+                let blunder = Blunder { operation: Operation::WrongPassword, expected, due };
+                let call = self.cast.wrong_password(place);
+                let refused = self.blunder(blunder, self.cast.nobody(), call).await;
+                self.log_in_was_refused(refused);
             }
             Mistake::MalformedBody => {
-                let (call, expected) = (requests::malformed_body(), ErrorKind::Malformed);
-                self.blunder(Operation::MalformedBody, self.cast.nobody(), call, expected, due).await;
+                let expected = &[ErrorKind::Malformed];
+                let blunder = Blunder { operation: Operation::MalformedBody, expected, due };
+                self.blunder(blunder, self.cast.nobody(), requests::malformed_body()).await;
             }
             Mistake::UnknownMatch => {
-                let (call, expected) = (requests::unknown_match(), ErrorKind::NotFound);
-                self.blunder(Operation::UnknownMatch, &self.cast.server(), call, expected, due).await;
+                let expected = &[ErrorKind::NotFound];
+                let blunder = Blunder { operation: Operation::UnknownMatch, expected, due };
+                self.blunder(blunder, &self.cast.server(), requests::unknown_match()).await;
             }
         }
     }
 
+    /// Books what the platform tells of a log-in that was refused: nothing when it was throttled.
+    fn log_in_was_refused(&self, refused: Option<ErrorKind>) {
+        match refused {
+            Some(ErrorKind::Unauthenticated) => self.truth().refused(),
+            Some(ErrorKind::Throttled) => {}
+            Some(_) | None => self.truth().maybe_refused(),
+        }
+    }
+
+    /// Returns how it was refused, if it was.
     async fn blunder<A: DeserializeOwned>(
         &self,
-        operation: Operation,
+        blunder: Blunder<'_>,
         gateway: &Gateway,
         call: Call<A>,
-        expected: ErrorKind,
-        due: Instant,
-    ) {
+    ) -> Option<ErrorKind> {
+        let Blunder { operation, expected, due } = blunder;
         let span = operation_span!("simulate_mistake", simulation.operation = operation.as_str());
         let delivery = self.deliver(&span, gateway, call.once()).await;
         let verdict = judge_refusal(&delivery, expected);
         self.book(&span, operation, due, &delivery, verdict);
+        match delivery.result {
+            Err(Error::Refused(refusal)) => Some(refusal.kind),
+            Ok(_) | Err(_) => None,
+        }
     }
 
     /// Sends a call within the trace of its operation.

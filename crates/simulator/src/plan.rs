@@ -75,9 +75,16 @@ pub(crate) struct Arrival {
 /// What a player does.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Action {
-    LogIn { player_id: PlayerId },
+    /// Who `leaves` logs out again at once: somebody else's device, while the player goes on playing on the own.
+    LogIn {
+        player_id: PlayerId,
+        leaves: bool,
+    },
     StartMatch(MatchPlan),
-    Purchase { player_id: PlayerId, item: &'static Item },
+    Purchase {
+        player_id: PlayerId,
+        item: &'static Item,
+    },
     SystemEvent(&'static Notice),
     Read(Read),
     Mistake(Mistake),
@@ -144,6 +151,8 @@ pub(crate) enum Read {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mistake {
     UnknownPlayer,
+    /// A guess at somebody's password; the place of the player among those who play.
+    WrongPassword(i64),
     MalformedBody,
     UnknownMatch,
 }
@@ -232,11 +241,13 @@ impl Plan {
     }
 
     fn action(&mut self) -> Action {
-        let Mix { log_ins, match_starts, purchases, system_events, reads, mistakes: _ } = self.mix;
+        let Mix { log_ins, match_starts, purchases, system_events, reads, mistakes: _, leaving: _ } =
+            self.mix;
         let drawn = self.kinds.random::<f64>() * self.mix.arrivals_per_second();
         let bought = log_ins + match_starts + purchases;
         if drawn < log_ins {
-            Action::LogIn { player_id: self.players.draw(&mut self.log_ins) }
+            let player_id = self.players.draw(&mut self.log_ins);
+            Action::LogIn { player_id, leaves: self.log_ins.random_bool(self.mix.leaving) }
         } else if drawn < log_ins + match_starts {
             Action::StartMatch(self.a_match())
         } else if drawn < bought {
@@ -290,9 +301,10 @@ impl Plan {
     }
 
     fn mistake(&mut self) -> Mistake {
-        match self.mistakes.random_range(0..3) {
+        match self.mistakes.random_range(0..4) {
             0 => Mistake::UnknownPlayer,
-            1 => Mistake::MalformedBody,
+            1 => Mistake::WrongPassword(self.mistakes.random_range(0..self.players.len())),
+            2 => Mistake::MalformedBody,
             _ => Mistake::UnknownMatch,
         }
     }
@@ -320,7 +332,7 @@ mod tests {
         let mut plan = Plan::new(7, Mix::base(0.05, 0.01).at_rate(2000.0), these.clone());
         for arrival in arrivals(7, 1000) {
             match (arrival.action, plan.next(1.0).action) {
-                (Action::LogIn { player_id: one }, Action::LogIn { player_id: other }) => {
+                (Action::LogIn { player_id: one, .. }, Action::LogIn { player_id: other, .. }) => {
                     assert_eq!(these.at(one.get() - 1), other);
                 }
                 (Action::StartMatch(one), Action::StartMatch(other)) => {
@@ -366,10 +378,13 @@ mod tests {
     #[test]
     fn kinds_come_in_their_shares() {
         let (mut log_ins, mut starts, mut purchases, mut reads, mut mistakes) = (0.0, 0.0, 0.0, 0.0, 0.0);
-        let (mut crashes, mut teams, mut system_events) = (0.0, 0.0, 0.0);
+        let (mut crashes, mut teams, mut system_events, mut log_outs) = (0.0, 0.0, 0.0, 0.0);
         for arrival in arrivals(2, 200_000) {
             match arrival.action {
-                Action::LogIn { .. } => log_ins += 1.0,
+                Action::LogIn { leaves, .. } => {
+                    log_ins += 1.0;
+                    log_outs += f64::from(leaves);
+                }
                 Action::StartMatch(plan) => {
                     starts += 1.0;
                     crashes += f64::from(plan.crashes);
@@ -384,6 +399,7 @@ mod tests {
         let operations = 200_000.0 + starts;
         for (share, expected) in [
             (log_ins / starts, 5.0),
+            (log_outs / log_ins, 0.1),
             (starts / purchases, 2.0),
             (purchases / system_events, 5.0),
             (reads / operations, 0.05),

@@ -16,6 +16,7 @@ const LONGEST_MICROS: u64 = 600_000_000;
 pub(crate) enum Operation {
     Register,
     LogIn,
+    LogOut,
     StartMatch,
     CompleteMatch,
     CrashMatch,
@@ -29,6 +30,7 @@ pub(crate) enum Operation {
     GetLeaderboard,
     GetStats,
     UnknownPlayer,
+    WrongPassword,
     MalformedBody,
     UnknownMatch,
     BadRoom,
@@ -41,6 +43,7 @@ impl Operation {
         match self {
             Self::Register => "register player",
             Self::LogIn => "player login",
+            Self::LogOut => "player logout",
             Self::StartMatch => "start match",
             Self::CompleteMatch => "complete match",
             Self::CrashMatch => "crash match",
@@ -54,6 +57,7 @@ impl Operation {
             Self::GetLeaderboard => "get leaderboard",
             Self::GetStats => "get stats",
             Self::UnknownPlayer => "mistake: unknown player",
+            Self::WrongPassword => "mistake: wrong password",
             Self::MalformedBody => "mistake: malformed body",
             Self::UnknownMatch => "mistake: unknown match",
             Self::BadRoom => "mistake: bad room",

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
-use battlearena_client::{Gateway, Hooks, Retry, SecretString};
+use battlearena_client::{Gateway, Hooks, Retry, SecretString, Tls};
 use battlearena_proto::TransactionStatus;
 use battlearena_telemetry::trace::outgoing_traceparent;
 use futures::{StreamExt, stream};
@@ -53,15 +53,29 @@ impl Outcome {
 /// The platform does not answer before the traffic begins, or analytics or the rooms' histories not after it, or
 /// the summary cannot be written. A check that does not hold is no error, but an [`Outcome`].
 pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<Outcome> {
+    let tls = battlearena_tls::Tls::load(&config.tls)?;
+    let (speaking, over) = (client_tls(&config, &tls)?, CancellationToken::new());
+    let playing = async {
+        let outcome = play_out(config, speaking, stop).await;
+        over.cancel();
+        outcome
+    };
+    let (outcome, ()) = tokio::join!(playing, tls.keep_reloading(over.clone()));
+    outcome
+}
+
+async fn play_out(config: Config, tls: Tls, stop: CancellationToken) -> anyhow::Result<Outcome> {
     let progress = Progress::new();
     let attempts = Arc::<Attempts>::default();
     let hooks = Hooks::default().with_trace_context(outgoing_traceparent).with_observer(attempts.clone());
     let retry = Retry { attempt: config.timeout, give_up: config.give_up };
-    let gateway =
-        Gateway::new(&config.url, retry).context("the gateway's address")?.with_hooks(hooks.clone());
-    let cast = Cast::new(gateway, game_server_key(&config)?);
+    let gateway = Gateway::new(&config.url, retry)
+        .context("the gateway's address")?
+        .with_tls(&tls)
+        .with_hooks(hooks.clone());
+    let cast = Cast::new(gateway, tls.clone(), game_server_key(&config)?);
     let check = if config.check {
-        let totals = TotalsSource::new(&config.analytics, hooks.clone(), cast.key().cloned());
+        let totals = TotalsSource::new(&config.analytics, &tls, hooks.clone(), cast.key().cloned());
         let begin = Check::begin(totals, config.settle);
         let begin = progress.during(begin, || "waiting for the totals to settle");
         stop.run_until_cancelled(begin).await.transpose()?
@@ -95,6 +109,13 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<Outc
     let summary = summarise(&config, (seed, population.len()), (&players, &chat, &attempts), &played, check);
     print(&summary, config.json).context("writing the summary")?;
     Ok(Outcome { summary })
+}
+
+/// How to speak TLS. The system's authorities are looked for only where some address needs them.
+fn client_tls(config: &Config, tls: &battlearena_tls::Tls) -> anyhow::Result<Tls> {
+    let addresses = [config.url.scheme_str(), config.analytics.scheme_str()];
+    let is_meant = addresses.contains(&Some("https")) || config.socket_url.starts_with("wss:");
+    Ok(if is_meant { tls.client()?.into() } else { Tls::default() })
 }
 
 /// The key of a game server; none for open mode.

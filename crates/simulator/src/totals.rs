@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use battlearena_client::{Credentials, Hooks, grpc};
+use battlearena_client::{Credentials, Hooks, Tls, grpc};
 use battlearena_proto::analytics::{
     GetTotalsRequest, GetTotalsResponse, MatchTotal, TransactionTotal,
     analytics_service_client::AnalyticsServiceClient,
@@ -49,6 +49,8 @@ pub(crate) struct Purchases {
 pub(crate) struct Totals {
     pub(crate) registrations: i64,
     pub(crate) logins: i64,
+    pub(crate) log_outs: i64,
+    pub(crate) refused_log_ins: i64,
     pub(crate) system_events: i64,
     matches: [[i64; Stage::ALL.len()]; MatchType::ALL.len()],
     purchases: [[Purchases; TransactionStatus::ALL.len()]; ItemType::ALL.len()],
@@ -81,8 +83,11 @@ impl TryFrom<GetTotalsResponse> for Totals {
             matches,
             transactions,
             system_events,
+            log_outs,
+            refused_log_ins,
         } = response;
-        let mut totals = Self { registrations, logins, system_events, ..Self::default() };
+        let mut totals =
+            Self { registrations, logins, log_outs, refused_log_ins, system_events, ..Self::default() };
         for MatchTotal { match_type, status, count } in matches {
             let stage = Stage::ALL.into_iter().find(|stage| stage.as_str() == status);
             let stage =
@@ -118,8 +123,8 @@ pub(crate) struct TotalsSource {
 
 impl TotalsSource {
     /// Connects with the first call.
-    pub(crate) fn new(address: &Uri, hooks: Hooks, key: Option<Credentials>) -> Self {
-        Self { client: grpc::analytics(address), hooks, key }
+    pub(crate) fn new(address: &Uri, tls: &Tls, hooks: Hooks, key: Option<Credentials>) -> Self {
+        Self { client: grpc::analytics(address, tls), hooks, key }
     }
 
     /// Asks once.

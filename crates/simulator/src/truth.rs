@@ -25,6 +25,8 @@ struct Money {
 pub(crate) struct Truth {
     registrations: Interval,
     log_ins: Interval,
+    log_outs: Interval,
+    refused_log_ins: Interval,
     system_events: Interval,
     matches: [[Interval; Stage::ALL.len()]; MatchType::ALL.len()],
     purchases: [[Money; TransactionStatus::ALL.len()]; ItemType::ALL.len()],
@@ -50,6 +52,26 @@ impl Truth {
     /// counted.
     pub(crate) fn maybe_logged_in(&mut self, attempts: u32) {
         self.log_ins.unknown += i64::from(attempts);
+    }
+
+    /// A log-out was confirmed. However often it was sent, its session ended once.
+    pub(crate) fn logged_out(&mut self) {
+        self.log_outs.sure += 1;
+    }
+
+    /// A log-out was sent and never answered.
+    pub(crate) fn maybe_logged_out(&mut self) {
+        self.log_outs.unknown += 1;
+    }
+
+    /// A log-in was refused that the platform tells of.
+    pub(crate) fn refused(&mut self) {
+        self.refused_log_ins.sure += 1;
+    }
+
+    /// A log-in that must be refused was sent, and what became of it is not known.
+    pub(crate) fn maybe_refused(&mut self) {
+        self.refused_log_ins.unknown += 1;
     }
 
     /// A system event was confirmed.
@@ -109,6 +131,12 @@ impl Truth {
         let mut rows = vec![
             Row::new("registrations".into(), self.registrations, after.registrations - before.registrations),
             Row::new("log-ins".into(), self.log_ins, after.logins - before.logins),
+            Row::new("log-outs".into(), self.log_outs, after.log_outs - before.log_outs),
+            Row::new(
+                "refused log-ins".into(),
+                self.refused_log_ins,
+                after.refused_log_ins - before.refused_log_ins,
+            ),
             Row::new("system_events".into(), self.system_events, after.system_events - before.system_events),
         ];
         for &match_type in MatchType::ALL {

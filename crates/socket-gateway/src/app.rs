@@ -1,5 +1,6 @@
 //! The only place of the socket-gateway that builds things.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,10 +11,10 @@ use battlearena_identity::Gatekeeper;
 use battlearena_proto::events::event::Body;
 use battlearena_proto::realtime::realtime_service_server::{RealtimeServiceServer, SERVICE_NAME};
 use battlearena_runtime::{CancellationToken, Readiness, Tasks};
-use battlearena_storage::events::{Outbox, Relay};
+use battlearena_storage::events::{Outbox, Relay, RelaySettings};
 use battlearena_storage::{Database, Wake, database_check, partitions};
+use battlearena_tls::Tls;
 use rustix::net::sockopt::set_socket_send_buffer_size;
-use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tonic::service::Routes;
 
@@ -22,7 +23,7 @@ use crate::http::{self, Entrance, Http, Upgraded};
 use crate::hub::Hub;
 use crate::metrics::{Metrics, Sent};
 use crate::socket::{Chunk, Connection, Session};
-use crate::tasks::{feed, heartbeat, moderation, passes, retention, seen};
+use crate::tasks::{blocks, feed, heartbeat, moderation, passes, retention, seen};
 use crate::{Config, MESSAGES, SCHEMA, migrator, store};
 
 /// How long accepted messages may take to be stored once the service stops.
@@ -59,9 +60,9 @@ impl App {
         let newest = migrator()?.newest();
         let readiness =
             Readiness::new().with_check("database", database_check(database.clone(), SCHEMA, newest));
-        let log = battlearena_telemetry::grpc::connect(&config.relay.event_log_url)
-            .context("the event log's address")?;
-        let log = log
+        let tls = Tls::load(&config.tls)?;
+        let log = tls
+            .connect(RelaySettings::EVENT_LOG, &config.relay.event_log_url)?
             .with_services(&[
                 "battlearena.analytics.v1.AnalyticsService",
                 "battlearena.events.v1.EventLogService",
@@ -70,12 +71,12 @@ impl App {
         let places = config.most_connections as usize;
         let (origins, connects) = (config.origins(), config.connects());
         let entrance = Entrance::new(readiness.clone(), gatekeeper.clone(), origins, connects, places);
-        let admin =
-            config.admin_addr.map(|admin| OperationsPort::bind("socket-gateway", admin, readiness.clone()));
-        let admin = admin.transpose()?;
+        let bind = |admin| OperationsPort::bind("socket-gateway", admin, readiness.clone(), &tls);
+        let admin = config.admin_addr.map(bind).transpose()?;
         let admin_addr = admin.as_ref().map(OperationsPort::address);
-        let Http { server, address, upgraded } = http::serve(config.http, entrance, admin.is_none())?;
-        let host = Host::bind_beside(server, address, config.grpc, readiness.clone()).await?;
+        let Http { server, address, upgraded } =
+            http::serve(config.http, tls.http_acceptor(), entrance, admin.is_none())?;
+        let host = Host::bind_beside((server, address), config.grpc, readiness.clone(), &tls).await?;
         store::register();
         Metrics::get();
 
@@ -92,13 +93,15 @@ impl App {
         }
         tasks.spawn("outbox relay", relay.run(stop()));
         tasks.spawn("wake-ups", wake.clone().carry(database.clone(), stop()));
-        gatekeeper.start(&tasks, log.clone());
+        gatekeeper.start(&tasks, log.clone(), &tls)?;
+        tasks.spawn("certificates", tls.keep_reloading(stop()));
         let (refusals, outbox) = (gatekeeper, Outbox::new(database.clone(), SCHEMA));
         let refusal = async move || Body::AccessRefused(refusals.next_refusal().await);
         tasks.spawn("refusals", outbox.tell_each(wake.clone(), refusal, stop()));
         if !hub.gatekeeper.is_open() {
             tasks.spawn("passes", passes::run(hub.clone(), stop()));
         }
+        tasks.spawn("blocks", blocks::run(hub.clone(), stop()));
         tasks.spawn("moderation", moderation::run(database.clone(), log.clone(), stop()));
         tasks.spawn("seen players", seen::run(hub.clone(), wake, config.seen_every(), stop()));
         tasks.spawn("feed", feed::run(hub.clone(), log, stop()));
@@ -187,11 +190,8 @@ async fn accept(
             () = stop.cancelled() => None,
         };
         let Some(Upgraded { stream, early, response, traceparent, place }) = next else { return };
-        let tuned = stream.set_nodelay(true).and_then(|()| {
-            set_socket_send_buffer_size(&stream, SEND_BUFFER)?;
-            TcpStream::from_std(stream)
-        });
-        match tuned {
+        let tuned = set_socket_send_buffer_size(&stream, SEND_BUFFER).map_err(io::Error::from);
+        match tuned.and_then(|()| stream.attach()) {
             Ok(stream) => {
                 let socket = hub.open();
                 socket.outbox.push(Chunk::new(response.into(), 1, Sent::Control));

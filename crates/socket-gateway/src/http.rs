@@ -16,12 +16,13 @@ use actix_web::dev::AppConfig;
 use actix_web::http::{Method, StatusCode};
 use actix_web::{App, HttpResponse, web};
 use anyhow::Context as _;
+use battlearena_host::http::listen;
 use battlearena_identity::http::Guard;
 use battlearena_identity::limits::Slot;
 use battlearena_telemetry::http::{Handshakes, Instrument, Operations, not_found, operations};
 use battlearena_telemetry::trace::current_traceparent;
+use battlearena_tls::{Acceptor, Detached, Stream};
 use bytes::Bytes;
-use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 
 pub(crate) use entrance::Entrance;
@@ -32,15 +33,12 @@ use crate::metrics::{HandshakeRefusal, Metrics};
 /// Where sockets are opened.
 const PATH: &str = "/ws";
 
-/// Connections that the system keeps for us until we take them.
-const BACKLOG: u32 = 4096;
-
 /// Handshakes that may wait to become sockets.
 const MOST_WAITING: usize = 1024;
 
 /// A connection that asked to become a socket, and may.
 pub(crate) struct Upgraded {
-    pub(crate) stream: std::net::TcpStream,
+    pub(crate) stream: Detached,
     /// What came right behind the handshake.
     pub(crate) early: Bytes,
     /// The answer to the handshake.
@@ -64,6 +62,7 @@ pub(crate) struct Http {
 /// When the port cannot be had.
 pub(crate) fn serve(
     address: SocketAddr,
+    acceptor: Acceptor,
     entrance: Entrance,
     operations_are_here: bool,
 ) -> anyhow::Result<Http> {
@@ -99,25 +98,17 @@ pub(crate) fn serve(
                 .wrap(instrument)
                 .into_factory()
                 .map_err(|error: actix_web::Error| error.error_response());
-            HttpService::build()
-                .upgrade(upgrade)
-                .finish(map_config(app, move |()| AppConfig::default()))
-                .tcp()
+            let http =
+                HttpService::build().upgrade(upgrade).finish(map_config(app, move |()| AppConfig::default()));
+            acceptor.clone().connections().and_then(http)
         })?
         .run();
     Ok(Http { server, address, upgraded })
 }
 
-fn listen(address: SocketAddr) -> std::io::Result<std::net::TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)?.into_std()
-}
-
 async fn upgrade(
     request: Request,
-    framed: Framed<TcpStream, Codec>,
+    framed: Framed<Stream, Codec>,
     handshakes: Rc<Handshakes>,
     entrance: Arc<Entrance>,
     sender: mpsc::Sender<Upgraded>,
@@ -132,8 +123,7 @@ async fn upgrade(
     };
     let traceparent = handshake.span().in_scope(current_traceparent);
     let FramedParts { io, read_buf, .. } = framed.into_parts();
-    let upgraded =
-        Upgraded { stream: io.into_std()?, early: read_buf.freeze(), response, traceparent, place };
+    let upgraded = Upgraded { stream: io.detach()?, early: read_buf.freeze(), response, traceparent, place };
     let status = if sender.send(upgraded).await.is_ok() {
         StatusCode::SWITCHING_PROTOCOLS
     } else {

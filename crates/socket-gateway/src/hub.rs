@@ -114,6 +114,15 @@ impl Hub {
         self.rooms.forget_name(player_id, self.now());
     }
 
+    /// A player has another name: what is said from now on has it, and what was said keeps the old one.
+    pub(crate) fn rename(&self, player_id: i64, username: &str) {
+        let username = Arc::from(username);
+        self.players.rename(player_id, &username);
+        for room in self.rooms.loaded() {
+            room.rename(player_id, &username);
+        }
+    }
+
     /// No new connections and no new commands from now on.
     pub(crate) fn start_draining(&self) {
         self.is_draining.store(true, Ordering::Release);

@@ -5,10 +5,11 @@ mod labels;
 use std::sync::OnceLock;
 use std::time::Instant;
 
+use battlearena_proto::Tier;
 use battlearena_telemetry::metrics::{
     Counter, CounterVec, Desc, Gauge, HTTP_SECONDS, Histogram, HistogramVec, InFlight, Unit,
 };
-use labels::{Direction, Kind};
+use labels::{Direction, Feature, Kind};
 pub(crate) use labels::{End, HandshakeRefusal, Received, Sent};
 use tracing::Span;
 
@@ -28,6 +29,7 @@ pub(crate) struct Metrics {
     slow_consumers: Counter,
     users: Gauge,
     messages: Counter,
+    feature_usage: CounterVec<(Feature, Tier)>,
 }
 
 impl Metrics {
@@ -90,6 +92,10 @@ impl Metrics {
             )),
             users: Gauge::new(&count("active_users", "Distinct players with an open socket.")),
             messages: Counter::new(&count("messages_total", "Chat messages that were stored.")),
+            feature_usage: CounterVec::new(
+                &count("feature_usage_total", "Uses of a feature, by the tier of the player."),
+                ["feature", "user_tier"],
+            ),
         }
     }
 
@@ -143,7 +149,9 @@ impl Metrics {
         self.users.set(count as f64);
     }
 
-    pub(crate) fn stored(&self, messages: u64) {
-        self.messages.increment(messages);
+    /// A chat message of a player was stored.
+    pub(crate) fn stored(&self, tier: Tier) {
+        self.messages.increment(1);
+        self.feature_usage.with((Feature::Chat, tier)).increment(1);
     }
 }

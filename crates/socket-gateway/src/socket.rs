@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use battlearena_identity::{Caller, Revocations};
+use battlearena_proto::Tier;
 use jiff::{SignedDuration, Timestamp};
 
 pub(crate) use connection::Connection;
@@ -42,6 +43,8 @@ pub(crate) struct Socket {
     is_picky: AtomicBool,
     blocked: Mutex<Option<Arc<[i64]>>>,
     pass: Mutex<Option<Pass>>,
+    /// What the player is called; empty before hello.
+    username: Mutex<Arc<str>>,
 }
 
 /// Who may be here, and until when.
@@ -63,6 +66,7 @@ impl Socket {
             is_picky: AtomicBool::new(false),
             blocked: Mutex::default(),
             pass: Mutex::default(),
+            username: Mutex::new("".into()),
         })
     }
 
@@ -112,9 +116,26 @@ impl Socket {
         *known = blocked;
     }
 
+    /// What the player is called: as its token says, or a rename that was heard of since.
+    pub(crate) fn username(&self) -> Arc<str> {
+        lock(&self.username).clone()
+    }
+
+    pub(crate) fn set_username(&self, username: Arc<str>) {
+        *lock(&self.username) = username;
+    }
+
     /// What was proven of the client: nothing before hello.
     pub(crate) fn caller(&self) -> Caller {
         lock(&self.pass).as_ref().map_or(Caller::Anonymous, |pass| pass.caller.clone())
+    }
+
+    /// What the player pays for the service, as its token says.
+    pub(crate) fn tier(&self) -> Tier {
+        match lock(&self.pass).as_ref().map(|pass| &pass.caller) {
+            Some(Caller::Player(player)) => player.tier,
+            Some(_) | None => Tier::Free,
+        }
     }
 
     /// From now on the client is let in with this.

@@ -1,5 +1,6 @@
 //! Background loops: named, stoppable, waited for.
 
+pub(crate) mod blocks;
 pub(crate) mod feed;
 pub(crate) mod heartbeat;
 pub(crate) mod moderation;

@@ -26,7 +26,7 @@ use tokio::sync::OnceCell;
 
 pub use error::{ClusterError, LogTail};
 pub use programs::{NotFound, Programs};
-pub use running::Running;
+pub use running::{MONITOR, Running};
 
 use account::Account;
 use folder::Folder;

@@ -68,11 +68,12 @@ impl Database {
     /// Prepares a pool; connects nothing yet. Must be called on the runtime that shall drive the connections.
     ///
     /// # Errors
-    /// [`StorageError::Other`] for a connection string that cannot be read.
+    /// [`StorageError::Other`] for a connection string, or a file with the password, that cannot be read.
     pub fn new(settings: &DatabaseSettings, application_name: &str) -> Result<Self, StorageError> {
         let statement_timeout = settings.statement_timeout();
-        let mut config: Config = settings
-            .database_url
+        let url = settings.database_password.complete(&settings.database_url);
+        let mut config: Config = url
+            .map_err(|error| StorageError::Other(Box::new(error)))?
             .parse()
             .map_err(|error: tokio_postgres::Error| StorageError::Other(Box::new(error)))?;
         // The server gives up on its own what a client has given up, also when the client cannot say so any more.

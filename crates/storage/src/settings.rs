@@ -2,12 +2,18 @@
 
 use std::time::Duration;
 
+use crate::DatabasePassword;
+
 /// Connection settings, the same for every role.
 #[derive(Debug, Clone, clap::Args)]
 pub struct DatabaseSettings {
     /// PostgreSQL connection string or URL (libpq's form; secrets belong into the environment, not into argv).
     #[arg(long, env = "ARENA_DATABASE_URL", hide_env_values = true, value_name = "URL")]
     pub database_url: String,
+
+    #[expect(missing_docs, reason = "documented by its type")]
+    #[command(flatten)]
+    pub database_password: DatabasePassword,
 
     /// Connections that this process may hold open, 1 to 500.
     #[arg(long, env = "ARENA_DATABASE_POOL_SIZE", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=500), value_name = "COUNT")]
@@ -28,6 +34,7 @@ impl DatabaseSettings {
     pub fn for_url(database_url: impl Into<String>) -> Self {
         Self {
             database_url: database_url.into(),
+            database_password: DatabasePassword::default(),
             database_pool_size: 16,
             database_pool_wait_ms: 1000,
             database_statement_timeout_ms: 2000,

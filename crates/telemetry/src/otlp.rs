@@ -64,7 +64,7 @@ pub(crate) fn service_name() -> Option<String> {
 fn resource(settings: &Settings, attributes: Vec<KeyValue>) -> Resource {
     Resource::builder_empty()
         .with_detector(Box::new(TelemetryResourceDetector))
-        .with_attribute(KeyValue::new("deployment.environment.name", settings.environment.clone()))
+        .with_attribute(KeyValue::new("deployment.environment.name", settings.environment.as_str()))
         .with_attributes(attributes)
         .with_service_name(settings.service_name.clone())
         .with_attribute(KeyValue::new("service.version", crate::process::VERSION))

@@ -75,7 +75,7 @@ fn register_build(settings: &Settings) {
     metrics::gauge!(
         name,
         "version" => VERSION,
-        "environment" => environment.clone(),
+        "environment" => environment.as_str(),
         "service_name" => service_name.clone(),
         "git_commit" => option_env!("ARENA_GIT_COMMIT").unwrap_or("unknown"),
         "build_date" => option_env!("ARENA_BUILD_DATE").unwrap_or("unknown"),

@@ -1,6 +1,7 @@
 //! What can be set about logs, identity, measuring and strangers' traces. Other than that, traces follow the standard
 //! `OTEL_*` variables (see `start`).
 
+use battlearena_runtime::Environment;
 use clap::{Args, ValueEnum};
 
 use crate::otlp;
@@ -13,9 +14,9 @@ pub struct Settings {
     #[arg(long, env = "OTEL_SERVICE_NAME", default_value = "", hide_default_value = true)]
     pub service_name: String,
 
-    /// Where the process runs: "development" or "production"; production logs JSON
-    #[arg(long, env = "ARENA_ENV", default_value = "development")]
-    pub environment: String,
+    #[expect(missing_docs, reason = "documented by its type")]
+    #[command(flatten)]
+    pub environment: Environment,
 
     /// How log lines look; auto is text on a terminal in development, and JSON otherwise
     #[arg(long, env = "ARENA_LOG_FORMAT", value_enum, default_value_t = LogFormat::Auto)]

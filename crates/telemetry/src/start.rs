@@ -111,7 +111,7 @@ where
     let json = match settings.log_format {
         LogFormat::Json => true,
         LogFormat::Text => false,
-        LogFormat::Auto => settings.environment != "development" || !std::io::stderr().is_terminal(),
+        LogFormat::Auto => settings.environment.is_production() || !std::io::stderr().is_terminal(),
     };
     let lines = LogLayer::new(json, &settings.service_name, std::io::stderr);
     Ok(lines.with_filter(log_filter(&settings.log_filter, Some(silent))?))

@@ -2,7 +2,7 @@
 
 use actix_web::test::{TestRequest, call_service, init_service};
 use actix_web::{App, HttpResponse, web};
-use battlearena_runtime::Readiness;
+use battlearena_runtime::{Environment, Readiness};
 use battlearena_telemetry::http::{Instrument, Operations, operations};
 use battlearena_telemetry::metrics::{Counter, Desc, HTTP_SECONDS, Histogram, Unit};
 use battlearena_telemetry::{Format, LogFormat, Settings, Switch, render, start};
@@ -11,7 +11,7 @@ use battlearena_telemetry::{Format, LogFormat, Settings, Switch, render, start};
 async fn nothing_is_recorded_and_everything_else_works() {
     let telemetry = start(Settings {
         service_name: "off".into(),
-        environment: "development".into(),
+        environment: Environment::Development,
         log_format: LogFormat::Text,
         log_filter: "warn".into(),
         metrics: Switch::Off,

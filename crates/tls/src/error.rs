@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use battlearena_runtime::SecretFileError;
 use jiff::Timestamp;
 use rustls::pki_types::pem;
 
@@ -36,9 +37,24 @@ pub enum TlsError {
         /// The setting that helps.
         setting: &'static str,
     },
+    /// In production, a service on another machine would be called without TLS.
+    #[error(
+        "{setting} is {address}, which would be called without TLS: in production, give it an https:// address, \
+             or set {allow} where the network between services is encrypted by something else"
+    )]
+    Plaintext {
+        /// The setting that names the service.
+        setting: &'static str,
+        /// As it was set.
+        address: String,
+        /// The setting that lets it pass.
+        allow: &'static str,
+    },
     /// An address that cannot be called.
-    #[error("an address must look like http://host:port or https://host:port, not {address}")]
+    #[error("{setting} must look like http://host:port or https://host:port, not {address}")]
     Address {
+        /// The setting that gives it.
+        setting: &'static str,
         /// As it was set.
         address: String,
     },
@@ -74,6 +90,9 @@ pub enum Problem {
     /// The key of another certificate.
     #[error("it is not the key of the certificate")]
     Mismatch,
+    /// A private key that cannot be read, or that lies open.
+    #[error(transparent)]
+    Secret(#[from] SecretFileError),
     /// Nobody can be checked with these authorities.
     #[error("its authorities cannot be used")]
     Authorities(#[source] rustls::server::VerifierBuilderError),

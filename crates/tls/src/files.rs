@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use battlearena_runtime::{Environment, SecretFile};
 use jiff::Timestamp;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::{self, PemObject};
@@ -32,7 +33,8 @@ pub(crate) struct File<'a> {
 
 /// Every file that is set.
 pub(crate) fn all(settings: &Settings) -> impl Iterator<Item = &Path> {
-    let Settings { tls_certificate, tls_key, tls_client_ca, tls_ca } = settings;
+    let Settings { tls_certificate, tls_key, tls_client_ca, tls_ca, allow_plaintext: _, environment: _ } =
+        settings;
     [tls_certificate, tls_key, tls_client_ca, tls_ca].into_iter().flatten().map(AsRef::as_ref)
 }
 
@@ -50,7 +52,8 @@ pub(crate) fn identity(settings: &Settings, provider: &CryptoProvider) -> Result
     let chain = certificate.certificates()?;
     let expires = expiry(&chain, Timestamp::now()).map_err(|problem| certificate.error(problem))?;
     let key = File { setting: KEY, path: key };
-    let certified = CertifiedKey::from_der(chain, key.private_key()?, provider).map_err(|error| {
+    let private_key = key.private_key(settings.environment)?;
+    let certified = CertifiedKey::from_der(chain, private_key, provider).map_err(|error| {
         match error {
             rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => key.error(Problem::Mismatch),
             // The certificate was read already: what is left is a key of an unknown kind, or an exotic certificate.
@@ -107,8 +110,10 @@ impl File<'_> {
         }
     }
 
-    fn private_key(self) -> Result<PrivateKeyDer<'static>, TlsError> {
-        PrivateKeyDer::from_pem_slice(&self.read()?).map_err(|error| match error {
+    fn private_key(self, environment: Environment) -> Result<PrivateKeyDer<'static>, TlsError> {
+        let file = SecretFile::read(self.path).map_err(|error| self.error(Problem::Secret(error)))?;
+        file.check_exposure(environment).map_err(|error| self.error(Problem::Secret(error)))?;
+        PrivateKeyDer::from_pem_slice(file.text.expose().as_bytes()).map_err(|error| match error {
             pem::Error::NoItemsFound => self.error(Problem::NoKey),
             other => self.error(Problem::Pem(other)),
         })

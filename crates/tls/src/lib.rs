@@ -5,11 +5,14 @@
 //! connection keeps what it was opened with.
 
 mod acceptor;
+mod actix;
 mod client;
 mod current;
 mod error;
+mod fetch;
 mod files;
 mod incoming;
+mod metrics;
 mod server;
 mod settings;
 mod stream;
@@ -17,8 +20,8 @@ mod tls;
 mod watch;
 
 pub use acceptor::Acceptor;
-pub use client::Connector;
 pub use error::{Problem, TlsError};
+pub use fetch::{FetchError, Fetched, Fetcher};
 pub use incoming::Incoming;
 pub use rustls;
 pub use settings::Settings;

@@ -19,19 +19,16 @@ pub(crate) struct Ports {
 }
 
 impl Tls {
-    /// For `bind_rustls_0_23` of actix-web, which adds the protocols that it speaks (ALPN). None when ports are plain.
-    pub fn http_server(&self) -> Option<ServerConfig> {
-        self.ports.as_ref().map(|ports| ports.public.clone())
-    }
-
-    /// For HTTP/1.1 connections that are accepted without actix-web: those that become sockets.
+    /// For HTTP/1.1 ports, sockets among them.
     pub fn http_acceptor(&self) -> Acceptor {
-        Acceptor::new(self.http_server().map(|config| speaking(config, "http/1.1")))
+        let config = self.ports.as_ref().map(|ports| speaking(ports.public.clone(), "http/1.1"));
+        Acceptor::new(config, &self.metrics)
     }
 
     /// For gRPC ports. With authorities of callers, only those who show a certificate of theirs get in.
     pub fn grpc_acceptor(&self) -> Acceptor {
-        Acceptor::new(self.ports.as_ref().map(|ports| speaking(ports.internal.clone(), "h2")))
+        let config = self.ports.as_ref().map(|ports| speaking(ports.internal.clone(), "h2"));
+        Acceptor::new(config, &self.metrics)
     }
 }
 

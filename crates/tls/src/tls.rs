@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use battlearena_telemetry::label;
-use battlearena_telemetry::metrics::{CounterVec, Desc, Gauge, Unit};
 use rustls::ClientConfig;
 use rustls::crypto::ring;
 
 use crate::client;
 use crate::current::{Current, Loaded};
 use crate::error::TlsError;
+use crate::metrics::{Metrics, Outcome};
 use crate::server::Ports;
 use crate::settings::Settings;
 use crate::watch::{Stamps, stamps};
@@ -24,22 +23,7 @@ pub struct Tls {
     /// None when ports are plain.
     pub(crate) ports: Option<Arc<Ports>>,
     pub(crate) client: ClientConfig,
-    metrics: Metrics,
-}
-
-label! {
-    /// How reading the files again ended.
-    enum Outcome {
-        Ok = "ok",
-        Failed = "failed",
-    }
-}
-
-#[derive(Clone)]
-struct Metrics {
-    /// None without a certificate: a time of zero would read as expired.
-    expiry: Option<Gauge>,
-    reloads: CounterVec<Outcome>,
+    pub(crate) metrics: Metrics,
 }
 
 impl Tls {
@@ -67,11 +51,11 @@ impl Tls {
     /// Those of [`Tls::load`]; what was loaded before remains in use, all of it.
     pub fn reload(&self) -> Result<(), TlsError> {
         let loaded = Loaded::read(&self.settings, &self.current.provider).inspect_err(|_| {
-            self.metrics.reloads.with(Outcome::Failed).increment(1);
+            self.metrics.reloaded(Outcome::Failed);
         })?;
         self.metrics.observe(&loaded);
         self.current.loaded.store(Arc::new(loaded));
-        self.metrics.reloads.with(Outcome::Ok).increment(1);
+        self.metrics.reloaded(Outcome::Ok);
         Ok(())
     }
 }
@@ -79,30 +63,5 @@ impl Tls {
 impl std::fmt::Debug for Tls {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Tls").field("settings", &self.settings).field("current", &self.current).finish()
-    }
-}
-
-impl Metrics {
-    fn new(loaded: &Loaded) -> Self {
-        let expiry = Desc {
-            name: "tls_certificate_expiry_seconds",
-            unit: Unit::Seconds,
-            help: "Unix time at which the first certificate of this process's chain expires.",
-        };
-        let reloads = Desc {
-            name: "tls_reloads_total",
-            unit: Unit::Count,
-            help: "Changed certificate files that were read, by outcome; failed ones are tried again and again.",
-        };
-        Self {
-            expiry: loaded.has_certificate().then(|| Gauge::new(&expiry)),
-            reloads: CounterVec::new(&reloads, ["outcome"]),
-        }
-    }
-
-    fn observe(&self, loaded: &Loaded) {
-        if let (Some(gauge), Some(expires)) = (&self.expiry, loaded.expires()) {
-            gauge.set(expires.as_duration().as_secs_f64());
-        }
     }
 }

@@ -15,6 +15,9 @@ use super::activity::{Activity, DAY};
 pub struct PlayerChange {
     /// Name, level and tier, when the batch tells them.
     pub profile: Option<(String, i32, String)>,
+    /// The last of the names that the batch tells of a player who has another one since, and which of its names that is,
+    /// from 1.
+    pub renamed: Option<(i32, String)>,
     /// Points earned.
     pub points: i64,
     /// When the player was last seen.
@@ -33,6 +36,8 @@ pub struct Board {
 #[derive(Debug)]
 struct Player {
     username: Box<str>,
+    /// Which of the player's names it is.
+    name_version: i32,
     level: i32,
     tier: Tier,
     points: i64,
@@ -69,6 +74,7 @@ impl Board {
         let is_new = !self.players.contains_key(&player_id);
         let player = self.players.entry(player_id).or_insert_with(|| Player {
             username: "".into(),
+            name_version: 0,
             level: 1,
             tier: Tier::Free,
             points: 0,
@@ -76,9 +82,17 @@ impl Board {
         });
         let (old_points, old_tier, old_seen) = (player.points, player.tier, player.last_seen);
         if let Some((username, level, tier)) = &change.profile {
-            player.username = username.as_str().into();
+            if player.name_version == 0 {
+                player.username = username.as_str().into();
+            }
             player.level = *level;
             player.tier = tier.parse().unwrap_or(Tier::Free);
+        }
+        if let Some((version, username)) = &change.renamed
+            && *version > player.name_version
+        {
+            player.username = username.as_str().into();
+            player.name_version = *version;
         }
         player.points += change.points;
         player.last_seen = player.last_seen.max(last_seen);
@@ -101,6 +115,8 @@ impl Board {
     pub(crate) fn forget_name(&mut self, player_id: i64) {
         if let Some(player) = self.players.get_mut(&player_id) {
             player.username = forgotten_name(player_id).into();
+            // No name that is still on its way comes after this one.
+            player.name_version = i32::MAX;
         }
     }
 
@@ -148,7 +164,7 @@ mod tests {
     use super::*;
 
     fn change(points: i64, seen: &str) -> PlayerChange {
-        PlayerChange { profile: None, points, last_seen: seen.parse().unwrap() }
+        PlayerChange { points, last_seen: seen.parse().unwrap(), ..PlayerChange::default() }
     }
 
     const NOW: &str = "2026-03-01T12:00:00Z";
@@ -171,11 +187,33 @@ mod tests {
         let mut board = Board::new();
         board.apply(1, &change(5, NOW));
         let profile = Some(("ada".to_owned(), 7, "premium".to_owned()));
-        board.apply(1, &PlayerChange { profile, points: 0, last_seen: NOW.parse().unwrap() });
+        board.apply(1, &PlayerChange { profile, ..change(0, NOW) });
         let place = Place { rank: 1, player_id: 1, username: "ada".into(), level: 7, points: 5 };
         assert_eq!(board.place(1), Some(place));
         let now = NOW.parse().unwrap();
         assert_eq!([Tier::Free, Tier::Premium].map(|tier| board.active_now(tier, now)), [0, 1]);
+    }
+
+    #[test]
+    fn the_last_name_holds_in_whatever_order_they_come() {
+        let registered = PlayerChange { profile: Some(("ada".into(), 7, "free".into())), ..change(0, NOW) };
+        let renamed = |version, name: &str| PlayerChange {
+            renamed: Some((version, name.to_owned())),
+            ..change(0, NOW)
+        };
+        let mut board = Board::new();
+        for (change, expected) in [
+            (registered.clone(), "ada"),
+            (renamed(2, "lovelace"), "lovelace"),
+            (renamed(1, "byron"), "lovelace"),
+            (registered, "lovelace"),
+        ] {
+            board.apply(1, &change);
+            assert_eq!(board.place(1).unwrap().username, expected);
+        }
+        board.forget_name(1);
+        board.apply(1, &renamed(3, "king"));
+        assert_eq!(board.place(1).unwrap().username, "deleted-1");
     }
 
     #[test]

@@ -9,10 +9,13 @@ use jiff::{Timestamp, tz::TimeZone};
 
 use super::board::PlayerChange;
 
+/// Why a session ended that its player ended.
+const LOGGED_OUT: &str = "logged_out";
+
 /// What is counted.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Counted {
-    /// `registrations`, `logins`, `matches`, `transactions` or `system_events`.
+    /// `registrations`, `logins`, `log_outs`, `refused_log_ins`, `matches`, `transactions` or `system_events`.
     pub(crate) kind: &'static str,
     /// Match type, item type or empty.
     pub(crate) type_: String,
@@ -57,6 +60,7 @@ impl Changes {
         for (player_id, change) in other.players {
             let player = self.players.entry(player_id).or_default();
             player.profile = change.profile.or(player.profile.take());
+            player.renamed = later(player.renamed.take(), change.renamed);
             player.points += change.points;
             player.last_seen = player.last_seen.max(change.last_seen);
         }
@@ -111,12 +115,20 @@ impl Changes {
                     self.seen(*player_id, at);
                 }
             }
+            Some(Body::PlayerRenamed(body)) => {
+                let player = self.seen(body.player_id, at);
+                let name = Some((body.name_version, body.username.clone()));
+                player.renamed = later(player.renamed.take(), name);
+            }
             Some(Body::PlayerDeleted(body)) => {
                 self.deleted.insert(body.player_id);
             }
+            Some(Body::SessionRevoked(body)) if body.reason == LOGGED_OUT => {
+                self.count(at, "log_outs", "", "", 0);
+            }
+            Some(Body::LoginRefused(_)) => self.count(at, "refused_log_ins", "", "", 0),
             Some(
                 Body::SessionRevoked(_)
-                | Body::LoginRefused(_)
                 | Body::CredentialChanged(_)
                 | Body::PlayerSanctioned(_)
                 | Body::KeyChanged(_)
@@ -140,10 +152,16 @@ impl Changes {
     }
 }
 
+/// Of two names of a player the one that came later.
+fn later(one: Option<(i32, String)>, other: Option<(i32, String)>) -> Option<(i32, String)> {
+    one.into_iter().chain(other).max_by_key(|(version, _)| *version)
+}
+
 #[cfg(test)]
 mod tests {
     use battlearena_proto::events::{
-        MatchCompleted, MatchCrashed, ParticipantResult, PlayerRegistered, PlayersSeen, TransactionRecorded,
+        LoginRefused, MatchCompleted, MatchCrashed, ParticipantResult, PlayerRegistered, PlayerRenamed,
+        PlayersSeen, SessionRevoked, TransactionRecorded,
     };
     use battlearena_proto::timestamp_to_wire;
 
@@ -167,6 +185,10 @@ mod tests {
         })
     }
 
+    fn renamed(name_version: i32, username: &str) -> Body {
+        Body::PlayerRenamed(PlayerRenamed { player_id: 1, username: username.into(), name_version })
+    }
+
     fn completed(points: i64) -> Body {
         Body::MatchCompleted(MatchCompleted {
             match_type: "team".into(),
@@ -186,6 +208,8 @@ mod tests {
         };
         vec![
             event("2026-03-01T23:59:59Z", Body::PlayerRegistered(registered)),
+            event("2026-03-01T23:59:59Z", renamed(2, "lovelace")),
+            event("2026-03-01T23:59:59Z", renamed(1, "byron")),
             event("2026-03-02T00:00:00Z", completed(60)),
             event("2026-03-02T00:00:05Z", completed(7)),
             event("2026-03-02T00:00:04Z", purchase("skin", "completed", 999)),
@@ -220,12 +244,26 @@ mod tests {
     }
 
     #[test]
+    fn log_outs_and_refusals_are_counted_and_other_ends_of_sessions_are_not() {
+        let ended = |reason: &str| {
+            let revoked = SessionRevoked { reason: reason.into(), ..SessionRevoked::default() };
+            event("2026-03-02T00:00:00Z", Body::SessionRevoked(revoked))
+        };
+        let refused = event("2026-03-02T00:00:00Z", Body::LoginRefused(LoginRefused::default()));
+        let changes = Changes::of(&[ended("logged_out"), ended("banned"), refused.clone(), refused]);
+        let totals = changes.totals();
+        let count = |kind| totals[&counted(kind, "", "")].count;
+        assert_eq!((count("log_outs"), count("refused_log_ins"), totals.len()), (1, 2, 2));
+    }
+
+    #[test]
     fn players_add_up() {
         let changes = Changes::of(&events());
         assert_eq!(
             changes.players[&1],
             PlayerChange {
                 profile: Some(("ada".into(), 3, "free".into())),
+                renamed: Some((2, "lovelace".into())),
                 points: 67,
                 last_seen: "2026-03-02T00:00:05Z".parse().unwrap(),
             }

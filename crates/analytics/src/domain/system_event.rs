@@ -39,6 +39,7 @@ pub(crate) fn severity(body: &Body) -> Severity {
         | Body::CredentialChanged(_)
         | Body::KeyChanged(_)
         | Body::PlayerDeleted(_)
+        | Body::PlayerRenamed(_)
         | Body::TransactionRecorded(_) => Severity::Info,
     }
 }

@@ -151,6 +151,8 @@ impl From<Totals> for GetTotalsResponse {
                 "registrations" => totals.registrations += row.count,
                 "logins" => totals.logins += row.count,
                 "system_events" => totals.system_events += row.count,
+                "log_outs" => totals.log_outs += row.count,
+                "refused_log_ins" => totals.refused_log_ins += row.count,
                 "matches" => {
                     totals.matches.push(MatchTotal {
                         match_type: row.type_,

@@ -47,17 +47,21 @@ impl Tail {
         }
     }
 
-    /// Puts another name into the registration of a player.
+    /// Puts another name into the registration of a player and into what it was called since.
     pub(super) fn forget_name(&mut self, player_id: i64) {
         for event in &mut self.events {
             let before = event.encoded_len();
-            if let Some(Body::PlayerRegistered(registered)) = &mut event.body
-                && registered.player_id == player_id
-            {
-                registered.username = forgotten_name(player_id);
-                registered.region = String::new();
-                self.bytes = self.bytes - before + event.encoded_len();
+            match &mut event.body {
+                Some(Body::PlayerRegistered(registered)) if registered.player_id == player_id => {
+                    registered.username = forgotten_name(player_id);
+                    registered.region = String::new();
+                }
+                Some(Body::PlayerRenamed(renamed)) if renamed.player_id == player_id => {
+                    renamed.username = forgotten_name(player_id);
+                }
+                _ => continue,
             }
+            self.bytes = self.bytes - before + event.encoded_len();
         }
     }
 

@@ -196,24 +196,24 @@ pub(crate) async fn stored_at(database: &Database, offset: i64) -> Result<Option
 }
 
 static FORGET: Statement = Statement::new(
-    "forget_registrations",
+    "forget_names_in_log",
     "UPDATE",
     "system_events",
     "update analytics.system_events
-     set metadata = (metadata::jsonb || jsonb_build_object('username', 'deleted-' || (metadata ->> 'player_id'),
-                                                           'region', ''))::json
-     where event_type = 'player_registered' and source <> 'api' and metadata ->> 'player_id' = any($1)",
+     set metadata = (metadata::jsonb || jsonb_build_object('username', 'deleted-' || (metadata ->> 'player_id'))
+                     || case event_type when 'player_registered' then '{\"region\": \"\"}'::jsonb else '{}' end)::json
+     where event_type in ('player_registered', 'player_renamed') and source <> 'api' and metadata ->> 'player_id' = any($1)",
 );
 
 static FORGET_DEAD: Statement = Statement::new(
-    "forget_dead_registrations",
+    "forget_dead_names",
     "UPDATE",
     "dead_letters",
     "update analytics.dead_letters
-     set payload = (payload::jsonb || jsonb_build_object('username', 'deleted-' || (payload::json ->> 'player_id'),
-                                                         'region', ''))::text,
+     set payload = (payload::jsonb || jsonb_build_object('username', 'deleted-' || (payload::json ->> 'player_id'))
+                    || case kind when 'player_registered' then '{\"region\": \"\"}'::jsonb else '{}' end)::text,
          error = 'withheld: the account was deleted'
-     where kind = 'player_registered' and payload::json ->> 'player_id' = any($1)",
+     where kind in ('player_registered', 'player_renamed') and payload::json ->> 'player_id' = any($1)",
 );
 
 /// Takes out of the log, and of what it could not apply, what only the players themselves had told it.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::domain::PlayerChange;
 
-pub(crate) static ALL: &[&Statement] = &[&ADD, &PAGE, &CLEAR, &FORGET];
+pub(crate) static ALL: &[&Statement] = &[&ADD, &RENAME, &PAGE, &CLEAR, &FORGET];
 
 static ADD: Statement = Statement::new(
     "add_to_players",
@@ -19,7 +19,7 @@ static ADD: Statement = Statement::new(
           as n(player_id, username, level, tier, points, last_seen)
      order by player_id
      on conflict on constraint players_pkey do update
-     set username = case when excluded.username = '' then p.username else excluded.username end,
+     set username = case when excluded.username = '' or p.name_version > 0 then p.username else excluded.username end,
          level = case when excluded.username = '' then p.level else excluded.level end,
          tier = case when excluded.username = '' then p.tier else excluded.tier end,
          points = p.points + excluded.points,
@@ -43,11 +43,40 @@ pub(crate) async fn add(
     Ok(())
 }
 
+static RENAME: Statement = Statement::new(
+    "rename_players",
+    "UPDATE",
+    "players",
+    "update analytics.players as p set username = n.username, name_version = n.name_version
+     from unnest($1::bigint[], $2::int[], $3::text[]) as n(player_id, name_version, username)
+     where p.player_id = n.player_id and p.name_version < n.name_version",
+);
+
+/// Gives players who are there the names that a batch tells, unless they have later ones.
+pub(crate) async fn rename(
+    session: Session<'_>,
+    players: &HashMap<i64, PlayerChange>,
+) -> Result<(), StorageError> {
+    let named = |(id, change): (&i64, &PlayerChange)| {
+        change.renamed.as_ref().map(|(version, name)| (*id, *version, name.clone()))
+    };
+    let (mut ids, mut versions, mut names) = (Vec::new(), Vec::new(), Vec::new());
+    for (id, version, name) in players.iter().filter_map(named) {
+        ids.push(id);
+        versions.push(version);
+        names.push(name);
+    }
+    if !ids.is_empty() {
+        session.execute(&RENAME, &[&ids, &versions, &names]).await?;
+    }
+    Ok(())
+}
+
 static PAGE: Statement = Statement::new(
     "page_of_players",
     "SELECT",
     "players",
-    "select player_id, username, level, tier, points, last_seen from analytics.players
+    "select player_id, username, level, tier, points, last_seen, name_version from analytics.players
      where player_id > $1 order by player_id limit $2",
 );
 
@@ -64,7 +93,8 @@ static FORGET: Statement = Statement::new(
     "forget_names",
     "UPDATE",
     "players",
-    "update analytics.players set username = 'deleted-' || player_id where player_id = any($1)",
+    "update analytics.players set username = 'deleted-' || player_id, name_version = 2147483647
+     where player_id = any($1)",
 );
 
 /// Forgets the names of players, and keeps the rest.
@@ -86,6 +116,7 @@ pub(crate) async fn clear(session: Session<'_>) -> Result<(), StorageError> {
 pub(super) fn player(row: &Row) -> (i64, PlayerChange) {
     let username: String = row.get(1);
     // Without a name the log has not told of the registration yet.
+    let renamed = Some((row.get(6), username.clone())).filter(|(version, _)| *version > 0);
     let profile = (!username.is_empty()).then(|| (username, row.get(2), row.get(3)));
-    (row.get(0), PlayerChange { profile, points: row.get(4), last_seen: row.get(5) })
+    (row.get(0), PlayerChange { profile, renamed, points: row.get(4), last_seen: row.get(5) })
 }

@@ -26,7 +26,7 @@ static PLAYERS: Statement = Statement::new(
     "snapshot_players",
     "SELECT",
     "snapshot_players",
-    "select player_id, username, level, tier, points, last_seen from analytics.snapshot_players",
+    "select player_id, username, level, tier, points, last_seen, name_version from analytics.snapshot_players",
 );
 
 /// The snapshot as the changes that make it out of nothing, and its offset; nothing and 0 when there is none.
@@ -48,7 +48,8 @@ static FORGET: Statement = Statement::new(
     "forget_names_in_snapshot",
     "UPDATE",
     "snapshot_players",
-    "update analytics.snapshot_players set username = 'deleted-' || player_id where player_id = any($1)",
+    "update analytics.snapshot_players set username = 'deleted-' || player_id, name_version = 2147483647
+     where player_id = any($1)",
 );
 
 /// Forgets the names of players, and keeps the rest.
@@ -58,7 +59,8 @@ pub(crate) async fn forget(session: Session<'_>, player_ids: &[i64]) -> Result<(
 }
 
 /// What is counted, as [`Counted::kind`] has it.
-const KINDS: [&str; 5] = ["registrations", "logins", "matches", "transactions", "system_events"];
+const KINDS: [&str; 7] =
+    ["registrations", "logins", "log_outs", "refused_log_ins", "matches", "transactions", "system_events"];
 
 /// Takes a snapshot of the read models as of the consumer's offset, and returns that. The consumer stands still until
 /// the transaction ends.

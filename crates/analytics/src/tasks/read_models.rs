@@ -82,6 +82,7 @@ async fn write(session: Session<'_>, changes: &Changes) -> Result<(), StorageErr
     totals::add(session, changes).await?;
     if !changes.players.is_empty() {
         players::add(session, &changes.players).await?;
+        players::rename(session, &changes.players).await?;
     }
     if !changes.deleted.is_empty() {
         let deleted: Vec<i64> = changes.deleted.iter().copied().collect();

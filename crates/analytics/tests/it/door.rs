@@ -127,7 +127,8 @@ async fn another_service_learns_of_revocations_also_of_those_before_its_start() 
         .await;
 
     let gatekeeper = battlearena_identity::Gatekeeper::new(&issuer.settings()).unwrap();
-    gatekeeper.start(&analytics.tasks, analytics.channel(gatekeeper.credential()));
+    let tls = battlearena_tls::Tls::load(&battlearena_tls::Settings::default()).unwrap();
+    gatekeeper.start(&analytics.tasks, analytics.channel(gatekeeper.credential()), &tls).unwrap();
     let header = |value: &HeaderValue| value.to_str().unwrap().trim_start_matches("Bearer ").to_owned();
     let verify = |value: &HeaderValue| gatekeeper.verifier().verify(&header(value), Timestamp::now());
     let (early, late) = (issuer.player(7, 5), issuer.player(7, 6));

@@ -3,7 +3,7 @@
 use battlearena_analytics::READ_MODELS;
 use battlearena_proto::analytics::{GetLeaderboardRequest, GetTotalsResponse};
 use battlearena_proto::events::{
-    MatchCompleted, ParticipantResult, PlayerDeleted, PlayerRegistered, event::Body,
+    MatchCompleted, ParticipantResult, PlayerDeleted, PlayerRegistered, PlayerRenamed, event::Body,
 };
 use battlearena_storage::events::{dead_letters, request_rebuild};
 
@@ -35,6 +35,10 @@ fn played(points: &[(i64, i64)]) -> Body {
         participants: points.iter().map(participant).collect(),
         ..MatchCompleted::default()
     })
+}
+
+fn renamed(name_version: i32, username: &str) -> Body {
+    Body::PlayerRenamed(PlayerRenamed { player_id: 1, username: username.into(), name_version })
 }
 
 fn deleted(player_id: i64) -> Body {
@@ -112,6 +116,32 @@ async fn a_deleted_player_keeps_the_place_and_loses_the_name() {
     let url = analytics.stop().await;
     let analytics = Analytics::start_on(url).await;
     assert_eq!(leaderboard(&analytics).await, after);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_player_is_called_by_the_last_name_and_a_deleted_one_by_none() {
+    let mut analytics = Analytics::start().await;
+    let events =
+        [registered(1, "first_name"), played(&[(1, 60)]), renamed(2, NAME), renamed(1, "in_between")];
+    analytics.append("gateway", events.into_iter().zip(1..).map(|(body, at)| told(at, body)).collect()).await;
+    let now = [(1, NAME.to_owned(), 60)];
+    eventually(async || (leaderboard(&analytics).await == now).then_some(())).await;
+    analytics.totals_at(4).await;
+    let url = analytics.stop().await;
+    let mut analytics = Analytics::start_on(url).await;
+    assert_eq!(leaderboard(&analytics).await, now);
+
+    analytics.append("gateway", vec![told(5, deleted(1)), told(6, renamed(3, "too_late"))]).await;
+    let after = [(1, "deleted-1".to_owned(), 60)];
+    eventually(async || (leaderboard(&analytics).await == after).then_some(())).await;
+    analytics.totals_at(6).await;
+    for word in ["first_name", NAME, "in_between"] {
+        assert_eq!(tables_with(&analytics, word).await, Vec::<String>::new(), "{word}");
+    }
+    let events = format!("{:?}", analytics.events(5).await);
+    assert!(!events.contains(NAME) && events.matches("deleted-1").count() == 3, "{events}");
+    let url = analytics.stop().await;
+    assert_eq!(leaderboard(&Analytics::start_on(url).await).await, after);
 }
 
 #[tokio::test(flavor = "multi_thread")]

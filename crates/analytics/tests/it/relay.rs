@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use battlearena_analytics::migrator;
 use battlearena_proto::events::{Event, event::Body};
-use battlearena_runtime::CancellationToken;
+use battlearena_runtime::{CancellationToken, Tasks};
 use battlearena_storage::events::{Relay, RelaySettings, dead_letters};
 use battlearena_storage::testing::TestDatabase;
 use battlearena_storage::{Database, Migrator, Statement, Wake};
@@ -139,6 +139,32 @@ async fn a_relay_goes_on_where_the_log_is() {
     assert_eq!(players(&analytics.events(2).await), [1, 2]);
     assert_eq!(analytics.totals_at(2).await.logins, 2);
     stop.cancel();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_a_log_that_takes_nothing_is_told() {
+    let analytics = platform().await;
+    let database = analytics.database();
+    let settings = RelaySettings { event_log_url: analytics.grpc.clone(), outbox_retention_days: 7 };
+    let channel = battlearena_telemetry::grpc::connect(&settings.event_log_url).unwrap();
+    let (wake, tasks) = (Wake::new("producer_outbox"), Tasks::new());
+    let relay = Relay::new(database.clone(), PRODUCER, "stalled_outbox", wake.clone(), channel, &settings);
+    tasks.spawn("relay", relay.run(tasks.token()));
+    tell(&database, 1).await;
+    analytics.events(1).await;
+    analytics.stop().await;
+    tell(&database, 2).await;
+    wake.wake();
+    let scraped = |metric: &str| {
+        let text = battlearena_telemetry::render(battlearena_telemetry::Format::Text);
+        let series = format!("{metric}{{queue=\"stalled_outbox\"}} ");
+        text.lines().find_map(|line| line.strip_prefix(&series)?.parse::<f64>().ok()).unwrap()
+    };
+    eventually(async || (scraped("queue_depth") == 1.0).then_some(())).await;
+    let waited = scraped("queue_oldest_seconds");
+    eventually(async || (scraped("queue_oldest_seconds") > waited).then_some(())).await;
+    tasks.stop(Duration::from_secs(20)).await.unwrap();
+    assert_eq!(scraped("queue_depth"), 0.0, "it is another's to tell now");
 }
 
 #[tokio::test(flavor = "multi_thread")]

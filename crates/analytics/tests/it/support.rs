@@ -60,6 +60,7 @@ impl Analytics {
             http: any,
             grpc: any,
             open_bind_any: false,
+            tls: battlearena_tls::Settings::default(),
             identity,
             event_retention_days: 90,
             database,

@@ -8,7 +8,7 @@ pub(super) struct Section {
 }
 
 /// Every group.
-pub(super) const SECTIONS: [Section; 15] = [
+pub(super) const SECTIONS: [Section; 16] = [
     section("HTTP", &["http_*"]),
     section("gRPC", &["grpc_*"]),
     section(
@@ -27,6 +27,7 @@ pub(super) const SECTIONS: [Section; 15] = [
     section("Queues", &["queue_*"]),
     section("Sockets", &["websocket_*", "active_users", "messages_total"]),
     section("Analytics", &["analytics_*"]),
+    section("Canary", &["canary_*"]),
     section("Measured functions", &["operation_*", "operations_*"]),
     section("Process", &["app_*", "process_*", "tokio_*"]),
     section("Telemetry itself", &["telemetry_*"]),

@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use battlearena_identity::Secret;
 use battlearena_storage::{Database, DatabaseSettings};
+use battlearena_tls::{Settings, Tls};
 use clap::Parser;
 use rustix::process::Signal;
 use tempfile::TempDir;
@@ -18,7 +19,7 @@ use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::processes::signal;
-use crate::probe::{Probe, url};
+use crate::probe::{Probe, Scheme};
 use crate::roles::{Addresses, Role};
 
 /// How long the platform may take to come up, and to end.
@@ -94,7 +95,7 @@ impl Platform {
         // Waiting for the child would close the pipe, which is a second request to end.
         let lifeline = child.stdin.take();
         let database_url = up(&mut child, &said).await?;
-        let probe = Probe::new(READY_ANSWER)?;
+        let probe = Probe::new(READY_ANSWER, &Tls::load(&Settings::default())?);
         Ok(Self {
             child,
             pid,
@@ -133,7 +134,7 @@ impl Platform {
     /// Whether every service says that it is ready.
     pub(super) async fn is_ready(&self) -> bool {
         for role in Role::START_ORDER {
-            if !self.probe.is_ready(&url(role.http(&self.addresses), "/readyz")).await {
+            if !self.probe.is_ready(&Scheme::Http.url(role.operations(&self.addresses), "/readyz")).await {
                 return false;
             }
         }
@@ -145,7 +146,8 @@ impl Platform {
         let file = self.game_server_key();
         let key = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
         let key = Secret::from(key.trim().to_owned());
-        let answer = self.probe.get_by_key(&url(self.addresses.gateway_http, path), &key).await?;
+        let answer =
+            self.probe.get_by_key(&Scheme::Http.url(self.addresses.gateway_http, path), &key).await?;
         ensure!(answer.status == 200, "{path} answers {}", answer.status);
         Ok(answer.body)
     }

@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::platform::{Platform, clean};
 use super::processes::signal;
+use crate::probe::Scheme;
 use crate::roles::{Mode, simulator_environment};
 
 /// How long the first registration may take: the simulator first waits for the totals to settle.
@@ -106,7 +107,12 @@ impl Traffic {
             .args(["simulate", "--check", "--json", "--heartbeats"])
             .args(how)
             .args([format!("--seed={seed}"), format!("--rate={rate}"), format!("--players={players}")])
-            .envs(simulator_environment(&platform.addresses, Mode::Normal, Some(&platform.game_server_key())))
+            .envs(simulator_environment(
+                &platform.addresses,
+                Scheme::Http,
+                Mode::Normal,
+                Some(&platform.game_server_key()),
+            ))
             .stdout(File::create(&summary)?)
             .stderr(File::create(&log)?)
             .spawn()

@@ -7,8 +7,10 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use battlearena_runtime::{CancellationToken, check_exposure};
+use battlearena_runtime::{CancellationToken, Environment, check_exposure};
+use battlearena_storage::DatabasePassword;
 use battlearena_storage::cluster::{Cluster, SUPERUSER};
+use battlearena_tls::Tls;
 
 use super::child::RoleProgram;
 use super::console::Console;
@@ -17,8 +19,8 @@ use super::secrets::Secrets;
 use super::supervise::{House, Program as _, Supervised};
 use super::table::Table;
 use super::{UpSettings, place, ports};
-use crate::probe::{Probe, url};
-use crate::roles::{self, Addresses, AuthMode, MigrateSettings, Role};
+use crate::probe::Probe;
+use crate::roles::{self, AuthMode, Listener, MigrateSettings, Role};
 
 /// What runs so far.
 pub(super) struct Fleet {
@@ -55,9 +57,9 @@ impl Fleet {
 
     /// Starts everything and waits until it is ready. Returns what to tell the operator. When it fails or is dropped,
     /// what has been started keeps running until [`Fleet::drain`].
-    pub(super) async fn start(&mut self, settings: &UpSettings) -> anyhow::Result<String> {
+    pub(super) async fn start(&mut self, settings: &UpSettings, tls: &Tls) -> anyhow::Result<String> {
         let addresses = &settings.addresses;
-        let listeners = addresses.listeners();
+        let listeners = listeners(settings);
         match settings.auth {
             AuthMode::Open => listeners
                 .iter()
@@ -67,13 +69,14 @@ impl Fleet {
         ports::check(&listeners)?;
         let database = match &settings.database_url {
             Some(url) => Database {
-                url: url.clone(),
+                url: settings.database_password.complete(url)?,
                 logs: place::logs(settings)?,
                 secrets: place::secrets(settings)?,
             },
             None => self.start_postgres(settings).await?,
         };
-        let migrate = MigrateSettings { database_url: database.url.clone() };
+        let url = database.url.clone();
+        let migrate = MigrateSettings { database_url: url, database_password: DatabasePassword::default() };
         roles::migrate(migrate, CancellationToken::new()).await.context("cannot migrate the database")?;
         let secrets = match settings.auth {
             AuthMode::Open => Secrets::none(),
@@ -81,15 +84,20 @@ impl Fleet {
                 Secrets::prepare(&settings.secrets, &database.secrets, &database.url).await?
             }
         };
-        let probe = Probe::new(PROBE)?;
+        let probe = Probe::new(PROBE, tls);
         for role in Role::START_ORDER {
             self.start_service(role, settings, (&database, &secrets), &probe).await?;
         }
+        if settings.canary {
+            self.start_canary(settings, (&database, &secrets), &probe).await?;
+        }
         if let Some(mode) = settings.simulate {
-            let environment = roles::simulator_environment(addresses, mode, secrets.game_server_key());
+            let (scheme, key) = (settings.scheme(), secrets.game_server_key());
+            let mut environment = roles::simulator_environment(addresses, scheme, mode, key);
+            environment.extend(settings.tls.environment());
             self.start_simulator(environment, database.logs.clone()).await?;
         }
-        Ok(report(addresses, self.cluster.as_deref(), &database, &secrets))
+        Ok(report(settings, self.cluster.as_deref(), &database, &secrets))
     }
 
     /// Stops everything, each in order: what calls before what is called.
@@ -111,6 +119,7 @@ impl Fleet {
         self.cluster = Some(Arc::clone(&cluster));
         let running = cluster.start().await?;
         let url = running.create_database(DATABASE).await?;
+        running.let_monitor_in(DATABASE).await?;
         let (logs, secrets) = (cluster.logs(), cluster.secrets());
         self.running.push(Supervised::keep(Postgres(cluster), running, self.house.clone()));
         Ok(Database { url, logs, secrets })
@@ -123,14 +132,33 @@ impl Fleet {
         (database, secrets): (&Database, &Secrets),
         probe: &Probe,
     ) -> anyhow::Result<()> {
-        let mut environment = role.environment(&settings.addresses, settings.auth);
+        let mut environment = role.environment(&settings.addresses, settings.auth, settings.scheme());
         environment.extend(secrets.environment(role));
         environment.push(("ARENA_DATABASE_URL", database.url.clone()));
+        environment.push((Environment::VARIABLE, settings.secrets.environment.to_string()));
         environment.push(("ARENA_OPEN_BIND_ANY", settings.open_bind_any.to_string()));
+        environment.extend(settings.tls.environment());
         let (name, logs) = (role.name(), database.logs.clone());
         let mut program = RoleProgram { name, subcommand: name, environment, logs };
         let mut process = program.start().await?;
-        process.ready(probe, &url(role.http(&settings.addresses), "/readyz")).await?;
+        process.ready(probe, &settings.scheme().url(role.operations(&settings.addresses), "/readyz")).await?;
+        self.running.push(Supervised::keep(program, process, self.house.clone()));
+        Ok(())
+    }
+
+    async fn start_canary(
+        &mut self,
+        settings: &UpSettings,
+        (database, secrets): (&Database, &Secrets),
+        probe: &Probe,
+    ) -> anyhow::Result<()> {
+        let role = Role::Canary;
+        let mut environment = role.environment(&settings.addresses, settings.auth, settings.scheme());
+        environment.extend(secrets.game_server_key().map(roles::game_server_key));
+        let (name, logs) = (role.name(), database.logs.clone());
+        let mut program = RoleProgram { name, subcommand: name, environment, logs };
+        let mut process = program.start().await?;
+        process.ready(probe, &settings.scheme().url(role.operations(&settings.addresses), "/readyz")).await?;
         self.running.push(Supervised::keep(program, process, self.house.clone()));
         Ok(())
     }
@@ -147,16 +175,22 @@ impl Fleet {
     }
 }
 
+/// Every address that is needed.
+fn listeners(settings: &UpSettings) -> Vec<Listener> {
+    let canary = settings.canary.then(|| settings.addresses.canary());
+    settings.addresses.listeners().into_iter().chain(canary).collect()
+}
+
 fn report(
-    addresses: &Addresses,
+    settings: &UpSettings,
     cluster: Option<&Cluster>,
     database: &Database,
     secrets: &Secrets,
 ) -> String {
     let mut table = Table::new(["what", "address", "what it is for"]);
-    for listener in addresses.listeners() {
+    for listener in listeners(settings) {
         let kind = if listener.grpc { "gRPC" } else { "HTTP" };
-        let address = url(listener.address, "");
+        let address = settings.scheme().url(listener.address, "");
         table.row([format!("{} {kind}", listener.role.name()), address, listener.purpose.to_owned()]);
     }
     if let Some(key) = secrets.game_server_key() {

@@ -1,27 +1,28 @@
 //! What the parts of a platform on one machine prove to each other who they are with. Made at the first start, in a folder
 //! that only this user can look into, and kept; in production nothing is made up.
 
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use battlearena_gateway::keys::{self, NewApiKey};
-use battlearena_identity::credential::{ApiKey, ServiceKey, ServiceKeyName};
+use battlearena_gateway::keys::NewApiKey;
+use battlearena_identity::Role as KeyRole;
+use battlearena_identity::credential::{ServiceKey, ServiceKeyName};
 use battlearena_identity::secret::SecretSetting;
-use battlearena_identity::{Role as KeyRole, Secret};
+use battlearena_runtime::Environment;
 use battlearena_storage::{Database, DatabaseSettings};
 use clap::Args;
 
+use crate::key_file;
 use crate::roles::Role;
 
 /// What can be decided about secrets.
 #[derive(Debug, Args)]
 pub(crate) struct SecretsSettings {
-    /// Where the platform runs: in production no secret is made up, and what is missing is refused.
-    #[arg(long, env = "ARENA_ENV", default_value = "development", value_name = "NAME")]
-    environment: String,
+    /// The children run in the same.
+    #[command(flatten)]
+    pub(super) environment: Environment,
 
     #[command(flatten)]
     service_key: SecretSetting<ServiceKeyName>,
@@ -57,7 +58,7 @@ impl Secrets {
         folder: &Path,
         database_url: &str,
     ) -> anyhow::Result<Self> {
-        if settings.environment == "production" {
+        if settings.environment.is_production() {
             return Ok(Self::none());
         }
         let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
@@ -87,50 +88,22 @@ impl Secrets {
 
 fn service_key(path: PathBuf) -> anyhow::Result<PathBuf> {
     if !path.exists() {
-        write(&path, ServiceKey::generate().secret())?;
+        key_file::write(&path, ServiceKey::generate().secret())?;
     }
     Ok(path)
 }
 
-/// The file of a key that the gateway takes: the one that is there, or a new one.
+/// The file of a key that the gateway takes.
 async fn game_server_key(path: PathBuf, database_url: &str) -> anyhow::Result<PathBuf> {
     let database = Database::new(&DatabaseSettings::for_url(database_url), "arena-up")?;
-    if !is_good(&path, &database).await? {
-        let new = NewApiKey {
-            role: KeyRole::GameServer,
-            name: DEVELOPMENT.to_owned(),
-            scopes: None,
-            expires_in: None,
-            by: "arena up".to_owned(),
-        };
-        let key = keys::create(&database, &new).await.context("cannot make the key of a game server")?;
-        write(&path, &key.text())?;
-    }
+    let new = NewApiKey {
+        role: KeyRole::GameServer,
+        name: DEVELOPMENT.to_owned(),
+        scopes: None,
+        expires_in: None,
+        by: "arena up".to_owned(),
+    };
+    key_file::keep(&path, &database, &new).await?;
     database.close();
     Ok(path)
-}
-
-/// Whether the file holds a key that the database knows, and that nobody has ended.
-async fn is_good(path: &Path, database: &Database) -> anyhow::Result<bool> {
-    let text = match fs::read_to_string(path) {
-        Ok(text) => Secret::from(text.trim().to_owned()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
-    };
-    let Ok(key) = ApiKey::parse(text.expose()) else { return Ok(false) };
-    let known = keys::list(database).await.context("cannot read the API keys")?;
-    Ok(known.iter().any(|row| row.id == key.id().as_str() && row.revoked_at.is_none()))
-}
-
-/// Writes a secret that only this user can read. It appears whole or not at all.
-fn write(path: &Path, secret: &Secret) -> anyhow::Result<()> {
-    let unfinished = path.with_extension("new");
-    let write = || {
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
-        writeln!(file, "{}", secret.expose())?;
-        file.sync_all()?;
-        fs::rename(&unfinished, path)
-    };
-    write().with_context(|| format!("cannot write {}", path.display()))
 }

@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use battlearena_runtime::CancellationToken;
+use battlearena_tls::Tls;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::console::Console;
-use crate::probe::{Probe, url};
+use crate::probe::{Probe, Scheme};
 use crate::roles::{Addresses, Role};
 
 const PERIOD: Duration = Duration::from_secs(2);
@@ -16,11 +17,15 @@ const PERIOD: Duration = Duration::from_secs(2);
 /// Draws the line until stopped.
 pub(super) async fn show(
     console: Console,
-    addresses: Addresses,
+    (addresses, scheme, tls): (Addresses, Scheme, Tls),
     restarts: Arc<AtomicU64>,
     stop: CancellationToken,
 ) {
-    let Ok(probe) = Probe::new(PERIOD) else { return };
+    let probe = Probe::new(PERIOD, &tls);
+    let look = |role: Role, metric| {
+        let url = scheme.url(role.operations(&addresses), "/metrics");
+        scrape(&probe, url, metric)
+    };
     let begin = Instant::now();
     let mut requests = Rate::default();
     let mut ticks = interval(PERIOD);
@@ -29,9 +34,9 @@ pub(super) async fn show(
         let scraped = async {
             ticks.tick().await;
             tokio::join!(
-                scrape(&probe, &addresses, Role::Gateway, "http_requests_total"),
-                scrape(&probe, &addresses, Role::Analytics, "active_players_count"),
-                scrape(&probe, &addresses, Role::Match, "matches_in_progress"),
+                look(Role::Gateway, "http_requests_total"),
+                look(Role::Analytics, "active_players_count"),
+                look(Role::Match, "matches_in_progress"),
             )
         };
         let (total, players, matches) = tokio::select! {
@@ -50,8 +55,8 @@ pub(super) async fn show(
     }
 }
 
-async fn scrape(probe: &Probe, addresses: &Addresses, role: Role, metric: &str) -> Option<f64> {
-    let answer = probe.get(&url(role.http(addresses), "/metrics")).await.ok()?;
+async fn scrape(probe: &Probe, url: String, metric: &str) -> Option<f64> {
+    let answer = probe.get(&url).await.ok()?;
     sum(&answer.body, metric)
 }
 

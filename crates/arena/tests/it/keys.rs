@@ -15,13 +15,13 @@ fn database(up: &Platform) -> String {
     up.report.split("psql '").nth(1).unwrap().split('\'').next().unwrap().to_owned()
 }
 
-fn keys(database: &str, arguments: &[&str]) -> Output {
+pub(crate) fn keys(database: &str, arguments: &[&str]) -> Output {
     let mut command = arena();
     command.env("ARENA_DATABASE_URL", database).env("ARENA_LOG_FILTER", "off").arg("keys").args(arguments);
     command.output().unwrap()
 }
 
-fn said(output: &Output) -> String {
+pub(crate) fn said(output: &Output) -> String {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout.clone()).unwrap().trim_end().to_owned()
 }
@@ -66,6 +66,29 @@ fn keys_are_made_listed_and_ended() {
     let refused = keys(&database, &too_much);
     assert_eq!(refused.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("a game_server may have"));
+}
+
+#[test]
+fn a_key_in_a_file_is_kept_until_it_is_ended() {
+    let addresses = free_addresses();
+    let mut command = arena_up(&addresses);
+    command.arg("--ephemeral");
+    let up = Platform::start(command);
+    let database = database(&up);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("game-server.key");
+    let keep = || {
+        let path = file.to_str().unwrap();
+        said(&keys(&database, &["create", "--role", "game-server", "--name", "servers", "--file", path]));
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        fs::read_to_string(&file).unwrap().trim_end().to_owned()
+    };
+    let key = keep();
+    assert_eq!(exchange(&addresses, &key), 200);
+    assert_eq!(keep(), key);
+    said(&keys(&database, &["revoke", key.split('_').nth(1).unwrap()]));
+    let next = keep();
+    assert_eq!((next == key, exchange(&addresses, &next)), (false, 200));
 }
 
 /// What a folder of secrets holds, each file of which only its owner can read.
@@ -123,10 +146,16 @@ fn production_makes_nothing_up() {
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let data = folder.path().join("data");
-    let mut up: Command = arena_up(&free_addresses());
-    let output = up.arg("--data").arg(&data).env("ARENA_ENV", "production").output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert!(error.contains("ARENA_SERVICE_KEY is missing"), "{error}");
-    assert!(!data.join("secrets").exists());
+    for by_option in [false, true] {
+        let mut up: Command = arena_up(&free_addresses());
+        match by_option {
+            false => up.env("ARENA_ENV", "production"),
+            true => up.args(["--environment", "production"]),
+        };
+        let output = up.arg("--data").arg(&data).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(error.contains("ARENA_SERVICE_KEY is missing"), "{error}");
+        assert!(!data.join("secrets").exists());
+    }
 }

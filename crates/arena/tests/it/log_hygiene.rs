@@ -160,7 +160,7 @@ fn spans_keep_secrets(spans: &[Span]) {
 }
 
 /// The first e-mail address in a text: something, an @, and a name with a dot in it.
-fn address_in(text: &str) -> Option<&str> {
+pub(crate) fn address_in(text: &str) -> Option<&str> {
     let is_part = |c: char| c.is_alphanumeric() || "._%+-".contains(c);
     text.match_indices('@').find_map(|(at, _)| {
         let (before, after) = (&text[..at], &text[at + 1..]);

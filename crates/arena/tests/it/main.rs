@@ -2,13 +2,16 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+mod brute_force;
 mod budget;
 mod chaos;
 mod contract;
 mod cross_signal;
+mod door;
 mod drain;
 mod exposition;
 mod flush;
+mod forged_tokens;
 mod health;
 mod how_to;
 mod keys;
@@ -16,10 +19,15 @@ mod log_hygiene;
 mod platform;
 mod prometheus;
 mod promises;
+mod role_matrix;
+mod roles_doc;
 mod scrape;
+mod secrets;
+mod sessions;
 mod span_tree;
 mod stage;
 mod start;
+mod tls;
 mod traces;
 mod up;
 mod witness;

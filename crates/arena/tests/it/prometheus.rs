@@ -1,5 +1,5 @@
-//! Debian's Prometheus with our configuration: every service is scraped, exemplars included, and what it scrapes is sound:
-//! in both formats, by parsers that are not ours.
+//! Prometheus with our configuration, in the oldest and the newest version that we know: every service is scraped,
+//! exemplars included, and what it scrapes is sound: in both formats, by parsers that are not ours.
 
 use std::fs;
 use std::io::Write as _;
@@ -11,10 +11,15 @@ use serde_json::{Value, json};
 use crate::platform::{Platform, free_address, free_addresses, open_arena_up, root, until};
 use crate::scrape::{SERVICES, ask, get, http, parse, post};
 
-/// A program of the Prometheus package: installed, or unpacked by `make setup`.
+/// A program of the oldest Prometheus package that will do: installed, or unpacked by `make setup`.
 pub(crate) fn program(name: &str) -> PathBuf {
     let unpacked = root().join(".cache/deb/usr/bin").join(name);
     if unpacked.exists() { unpacked } else { name.into() }
+}
+
+/// A program of the newest Prometheus package, unpacked by `make setup`.
+fn newest_program(name: &str) -> PathBuf {
+    root().join(".cache/deb-sid/usr/bin").join(name)
 }
 
 /// Runs a program with a text as its input.
@@ -34,12 +39,12 @@ impl Drop for Prometheus {
     }
 }
 
-/// Our configuration, with the addresses of a platform in the file of targets.
+/// Our configuration without the rules, with the addresses of a platform in the file of targets.
 fn configuration(addresses: &[String], folder: &Path) -> PathBuf {
     let ours = root().join("deploy/prometheus");
     fs::create_dir_all(folder.join("targets")).unwrap();
     fs::copy(ours.join("prometheus.yml"), folder.join("prometheus.yml")).unwrap();
-    let mut targets = fs::read_to_string(ours.join("targets/native.yml")).unwrap();
+    let mut targets = fs::read_to_string(ours.join("targets/native/services.yml")).unwrap();
     for (usual, flag) in [
         ("8000", "--gateway-http="),
         ("8002", "--socket-gateway-http="),
@@ -51,7 +56,7 @@ fn configuration(addresses: &[String], folder: &Path) -> PathBuf {
         assert_ne!(replaced, targets, "no target at port {usual}");
         targets = replaced;
     }
-    fs::write(folder.join("targets/native.yml"), targets).unwrap();
+    fs::write(folder.join("targets/services.yml"), targets).unwrap();
     folder.join("prometheus.yml")
 }
 
@@ -71,9 +76,6 @@ fn prometheus_scrapes_every_service_with_exemplars_and_without_a_complaint() {
     let _up = Platform::start(command);
     let folder = tempfile::tempdir().unwrap();
     let configuration = configuration(&addresses, folder.path());
-    let checked = Command::new(program("promtool")).args(["check", "config"]).arg(&configuration).output();
-    let checked = checked.expect("promtool: run `make setup`");
-    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
     let player = json!({"username": "exemplary", "email": "exemplary@example.com"});
     post(&http(&addresses, "gateway"), "/api/players/register", &player);
     for service in SERVICES {
@@ -81,13 +83,52 @@ fn prometheus_scrapes_every_service_with_exemplars_and_without_a_complaint() {
         both_formats_are_sound(&http(&addresses, service), service);
     }
 
+    // Prometheus 3 always expands external labels, and knows no feature of that name any more.
+    scrapes_everything(program, "exemplar-storage,expand-external-labels", &configuration);
+    scrapes_everything(newest_program, "exemplar-storage", &configuration);
+}
+
+#[test]
+fn every_installation_has_a_configuration() {
+    let ours = root().join("deploy/prometheus");
+    let folder = tempfile::tempdir().unwrap();
+    fs::copy(ours.join("prometheus.yml"), folder.path().join("prometheus.yml")).unwrap();
+    std::os::unix::fs::symlink(ours.join("rules"), folder.path().join("rules")).unwrap();
+    for kind in ["native", "compose"] {
+        let targets = folder.path().join("targets");
+        std::os::unix::fs::symlink(ours.join("targets").join(kind), &targets).unwrap();
+        sound(&folder.path().join("prometheus.yml"));
+        fs::remove_file(targets).unwrap();
+    }
+    sound(&ours.join("prometheus-kubernetes.yml"));
+}
+
+/// `promtool check config` takes it, with its rules and its targets.
+fn sound(configuration: &Path) {
+    let checked =
+        Command::new(newest_program("promtool")).args(["check", "config"]).arg(configuration).output();
+    let checked = checked.expect("promtool: run `make setup`");
+    let said = String::from_utf8_lossy(&checked.stdout);
+    assert!(checked.status.success(), "{said}{}", String::from_utf8_lossy(&checked.stderr));
+    assert!(said.contains("rule files found"), "{said}");
+    assert!(!said.contains("WARNING"), "{said}");
+}
+
+/// One version of Prometheus takes the configuration, scrapes every service with exemplars, and complains about nothing.
+fn scrapes_everything(program: fn(&str) -> PathBuf, features: &str, configuration: &Path) {
+    let checked = Command::new(program("promtool")).args(["check", "config"]).arg(configuration).output();
+    let checked = checked.expect("promtool: run `make setup`");
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+
+    let folder = tempfile::tempdir().unwrap();
     let address = free_address().to_string();
     let log = folder.path().join("prometheus.log");
     let prometheus = Command::new(program("prometheus"))
         .arg(format!("--config.file={}", configuration.display()))
         .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
         .arg(format!("--web.listen-address={address}"))
-        .arg("--enable-feature=exemplar-storage")
+        .arg(format!("--enable-feature={features}"))
+        .envs([("ARENA_CLUSTER", "native"), ("ARENA_ENVIRONMENT", "test"), ("ARENA_REPLICA", "1")])
         .stdout(Stdio::null())
         .stderr(fs::File::create(&log).unwrap())
         .spawn();
@@ -108,7 +149,7 @@ fn prometheus_scrapes_every_service_with_exemplars_and_without_a_complaint() {
             assert!(trace.len() == 32 && trace.bytes().all(|b| b.is_ascii_hexdigit()), "{service}: {trace}");
         }
     }
-    let log = fs::read_to_string(log).unwrap();
+    let log = fs::read_to_string(log).unwrap().to_lowercase();
     let complaints: Vec<_> =
         log.lines().filter(|line| line.contains("level=warn") || line.contains("level=error")).collect();
     assert!(complaints.is_empty(), "{complaints:#?}");

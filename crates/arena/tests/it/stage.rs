@@ -2,6 +2,7 @@
 //! that are there to the end.
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::keys::{keys, said};
 use crate::platform::{Platform, arena, arena_up, child, free_addresses, kill, until};
 
 /// The name of the database.
@@ -55,6 +57,16 @@ impl Stage {
         Self { up, addresses, postgres: Some(postgres), cluster, data, http }
     }
 
+    /// The secrets that `arena up` has made.
+    pub(crate) fn secrets(&self) -> PathBuf {
+        self.data.path().join("secrets")
+    }
+
+    /// Makes, lists or ends API keys: what `arena keys` says.
+    pub(crate) fn keys(&self, arguments: &[&str]) -> String {
+        said(&keys(&self.cluster.connection_string(DATABASE), arguments))
+    }
+
     /// Where a service listens: `--gateway-http` and so on.
     pub(crate) fn address(&self, flag: &str) -> &str {
         let address = self.addresses.iter().find_map(|given| given.strip_prefix(&format!("{flag}=")));
@@ -86,7 +98,7 @@ impl Stage {
         command.args(["simulate", "--json", "--url", &self.url("gateway", "")]);
         command.args(["--analytics", &format!("http://{}", self.address("--analytics-grpc"))]);
         command.args(["--socket-url", &format!("ws://{}/ws", self.address("--socket-gateway-http"))]);
-        let key = self.data.path().join("secrets/game-server.key");
+        let key = self.secrets().join("game-server.key");
         if key.exists() {
             command.arg("--game-server-key-file").arg(key);
         }

@@ -116,6 +116,16 @@ pub fn log_in(by: LogIn<'_>) -> Call<LoggedIn> {
     Call::post("/api/players/login", &body).without_key()
 }
 
+/// Ends the session of a refresh token: `POST /api/players/logout`. That it has ended already is no mistake.
+pub fn log_out(refresh_token: &SecretString) -> Call<()> {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        #[serde(serialize_with = "shown")]
+        refresh_token: Option<&'a SecretString>,
+    }
+    Call::post("/api/players/logout", &Body { refresh_token: Some(refresh_token) }).without_key()
+}
+
 /// A player's profile.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Player {

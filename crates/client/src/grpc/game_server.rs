@@ -16,6 +16,7 @@ use crate::credentials::{Credentials, Token};
 use crate::error::{Error, Fault, Missed, Refusal};
 use crate::hooks::Hooks;
 use crate::retry::{Patience, Retry, Tried};
+use crate::tls::Tls;
 
 /// A third of the silence after which the platform takes a match for crashed.
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(10);
@@ -29,6 +30,7 @@ const CRASH: &str = "battlearena.match.v1.MatchService/CrashMatch";
 #[derive(Debug, Clone)]
 pub struct GameServer {
     client: MatchServiceClient<Channel>,
+    address: Uri,
     retry: Retry,
     hooks: Hooks,
     credentials: Option<Credentials>,
@@ -53,9 +55,17 @@ pub struct Outcome {
 }
 
 impl GameServer {
-    /// A game server that reports to the match service at `http://host:port` (gRPC). It connects with the first call.
+    /// A game server that reports to the match service at `http://host:port` or `https://host:port` (gRPC). It connects with
+    /// the first call.
     pub fn new(address: &Uri, retry: Retry) -> Self {
-        Self { client: super::matches(address), retry, hooks: Hooks::default(), credentials: None }
+        let client = super::matches(address, &Tls::default());
+        Self { client, address: address.clone(), retry, hooks: Hooks::default(), credentials: None }
+    }
+
+    /// The same game server with a connection of its own, which speaks TLS like this when the address says so.
+    #[must_use]
+    pub fn with_tls(self, tls: &Tls) -> Self {
+        Self { client: super::matches(&self.address, tls), ..self }
     }
 
     /// The same game server under other hooks.

@@ -13,7 +13,7 @@ use http::Uri;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
 
 use super::frames::{Frame, Incoming, Introduction, Outgoing, PROTOCOL, Problem, Welcome};
 use super::{SocketSettings, Who};
@@ -55,20 +55,19 @@ impl Wire {
     pub(super) async fn open(
         settings: &SocketSettings,
     ) -> Result<(Self, Welcome, Option<Arc<Token>>), NotOpen> {
-        let (url, hooks) = (&settings.url, &settings.hooks);
         match &settings.who {
             Who::Named { player_id, username } => {
                 let who = Introduction::Named { player_id: *player_id, username };
-                let (wire, welcome) = Self::introduce(url, hooks, who).await?;
+                let (wire, welcome) = Self::introduce(settings, who).await?;
                 Ok((wire, welcome, None))
             }
             Who::Session(session) => {
                 let mut token = session.token().await.map_err(no_token)?;
                 let who = Introduction::Token { token: token.text() };
-                let mut opened = Self::introduce(url, hooks, who).await;
+                let mut opened = Self::introduce(settings, who).await;
                 if let Err(NotOpen::Unproven(_)) = opened {
                     token = session.after(&token).await.map_err(no_token)?;
-                    opened = Self::introduce(url, hooks, Introduction::Token { token: token.text() }).await;
+                    opened = Self::introduce(settings, Introduction::Token { token: token.text() }).await;
                 }
                 let (wire, welcome) = opened?;
                 Ok((wire, welcome, Some(token)))
@@ -76,9 +75,9 @@ impl Wire {
         }
     }
 
-    async fn introduce(url: &str, hooks: &Hooks, who: Introduction<'_>) -> Result<(Self, Welcome), NotOpen> {
-        let mut wire =
-            Self { stream: shake_hands(url, hooks).await?, unflushed: false, hooks: hooks.clone() };
+    async fn introduce(settings: &SocketSettings, who: Introduction<'_>) -> Result<(Self, Welcome), NotOpen> {
+        let hooks = settings.hooks.clone();
+        let mut wire = Self { stream: shake_hands(settings).await?, unflushed: false, hooks };
         let hello = Outgoing::Hello { protocol: PROTOCOL, who };
         wire.send(hello.frame(None)).map_err(|_broken| NotOpen::NotNow)?;
         let welcome = wire.welcome().await?;
@@ -137,7 +136,8 @@ impl Wire {
 }
 
 /// Asks for the upgrade, which the observer is told of, however it ends.
-async fn shake_hands(url: &str, hooks: &Hooks) -> Result<Stream, NotOpen> {
+async fn shake_hands(settings: &SocketSettings) -> Result<Stream, NotOpen> {
+    let SocketSettings { url, tls, hooks, .. } = settings;
     let config = WebSocketConfig::default()
         .read_buffer_size(BUFFER_BYTES)
         .write_buffer_size(BUFFER_BYTES)
@@ -146,7 +146,11 @@ async fn shake_hands(url: &str, hooks: &Hooks) -> Result<Stream, NotOpen> {
     let uri = url.parse::<Uri>().map_err(|error| NotOpen::Rejected(error.to_string()))?;
     let sent = |status| Sent::Request { method: "GET", route: uri.path(), status };
     let mut watch = hooks.watch(sent(None));
-    match connect_async_with_config(&uri, Some(config), true).await {
+    let connector = match uri.scheme_str() {
+        Some("wss") => Connector::Rustls(tls.config()),
+        _ => Connector::Plain,
+    };
+    match connect_async_tls_with_config(&uri, Some(config), true, Some(connector)).await {
         Ok((stream, response)) => {
             watch.became(sent(Some(response.status().as_u16())));
             Ok(stream)

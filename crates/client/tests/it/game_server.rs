@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use battlearena_client::grpc::{self, Outcome};
-use battlearena_client::{Error, Fault, Retry, calls};
+use battlearena_client::{Error, Fault, Retry, Tls, calls};
 use battlearena_proto::analytics::GetTotalsRequest;
 use battlearena_proto::matches::ParticipantStats;
 use battlearena_proto::{ErrorKind, MatchId, MatchStatus, MatchType, PlayerId};
@@ -36,7 +36,7 @@ async fn a_match_is_started_kept_alive_and_ended_once() {
 
     let other = server.start(MatchType::Solo, &players, "asia").await.unwrap();
     server.crash(other.match_id, "the power went").await.unwrap();
-    let analytics = grpc::analytics(&platform.analytics);
+    let analytics = grpc::analytics(&platform.analytics, &Tls::default());
     let ended = eventually(async || {
         let totals = analytics.clone().get_totals(GetTotalsRequest {}).await.unwrap().into_inner();
         let of = |status| totals.matches.iter().filter(|row| row.status == status).map(|row| row.count).sum();

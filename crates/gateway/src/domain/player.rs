@@ -33,6 +33,7 @@ impl NewPlayer {
 /// What a player changes about itself. Absent fields stay as they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ProfileChange {
+    pub(crate) username: Option<String>,
     pub(crate) email: Option<String>,
     /// Free text.
     pub(crate) region: Option<String>,
@@ -44,6 +45,9 @@ impl ProfileChange {
     /// # Errors
     /// Invalid, naming the field.
     pub(crate) fn checked(self) -> Result<Self, Failure> {
+        if let Some(username) = &self.username {
+            check_username(username)?;
+        }
         if let Some(email) = &self.email {
             check_email(email)?;
         }

@@ -17,29 +17,41 @@ use super::export::ExportResponse;
 use super::parameters::PlayerPath;
 use super::players::PlayerResponse;
 use crate::domain::player::ProfileChange;
-use crate::service::accounts::Accounts;
+use crate::service::accounts::{Accounts, Holders};
+use crate::service::chat::Chat;
+use crate::service::matches::Matches;
 
 /// What changes about a profile. What is absent stays.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(super) struct ProfileRequest {
+    /// 1 to 50 characters; nobody else may have it.
+    #[serde(default)]
+    #[schema(example = "dragon_slayer", min_length = 1, max_length = 50)]
+    username: Option<String>,
     /// Address with one @, at most 254 characters.
     #[serde(default)]
-    #[schema(example = "dragon@example.com")]
+    #[schema(
+        example = "dragon@example.com",
+        min_length = 3,
+        max_length = 254,
+        pattern = "^[^@\\s]+@[^@\\s]+$"
+    )]
     email: Option<String>,
     /// Home region in free words, at most 20 characters.
     #[serde(default)]
-    #[schema(example = "eu-west")]
+    #[schema(example = "eu-west", max_length = 20)]
     region: Option<String>,
 }
 
 /// Change the profile.
 ///
-/// The name stays: others know the player by it, and it is what a log-in begins with.
+/// A new name is what log-ins by password begin with from now on. The leaderboard and open sockets have it within a second,
+/// tokens with their next refresh; what was said keeps the name that its author had.
 #[utoipa::path(
     patch, path = "/api/players/{player_id}", tag = "account", request_body = ProfileRequest,
     params(("player_id" = i64, Path, description = "Number of the account.")),
     responses((status = 200, description = "The profile as it is now.", body = PlayerResponse),
-              (status = 404, response = NotFound), BodyErrors)
+              (status = 404, response = NotFound), (status = 409, response = Conflict), BodyErrors)
 )]
 pub(super) async fn change_profile(
     caller: Caller,
@@ -48,8 +60,8 @@ pub(super) async fn change_profile(
     body: Body<ProfileRequest>,
 ) -> Result<Json<PlayerResponse>, HttpFailure> {
     caller.own(player.0)?;
-    let ProfileRequest { email, region } = body.0;
-    let change = ProfileChange { email, region }.checked()?;
+    let ProfileRequest { username, email, region } = body.0;
+    let change = ProfileChange { username, email, region }.checked()?;
     Ok(Json(finish(async move { accounts.change_profile(player.0, &change).await }).await?.into()))
 }
 
@@ -61,7 +73,7 @@ pub(super) struct PasswordRequest {
     #[schema(value_type = Option<String>, example = "correct horse battery")]
     current_password: Option<Secret>,
     /// 8 to 128 characters of any kind.
-    #[schema(value_type = String, example = "staple in the stable")]
+    #[schema(value_type = String, example = "staple in the stable", min_length = 8, max_length = 128)]
     new_password: Secret,
 }
 
@@ -100,7 +112,7 @@ fn session_of(caller: &Caller) -> Option<SessionId> {
 #[derive(Debug, Deserialize, ToSchema)]
 pub(super) struct DeviceRequest {
     /// The device's secret: 32 to 256 random bytes of text, made and kept by the device.
-    #[schema(value_type = String, example = "0f8d5a1c7b3e49f2a6c4d8e0b1f37a95c2e6d4f8")]
+    #[schema(value_type = String, example = "0f8d5a1c7b3e49f2a6c4d8e0b1f37a95c2e6d4f8", min_length = 32, max_length = 256)]
     device_id: Secret,
 }
 
@@ -148,7 +160,8 @@ pub(super) async fn unlink_device(
 
 /// Everything that is held about a player.
 ///
-/// At most 1000 sessions and sanctions and 10000 purchases, the newest. Matches are at `/api/players/{player_id}/matches`.
+/// At most 1000 sessions and sanctions and 10000 purchases, matches and messages, the newest. `left_out` names what is held
+/// besides.
 #[utoipa::path(
     get, path = "/api/players/{player_id}/export", tag = "account",
     params(("player_id" = i64, Path, description = "Number of the account.")),
@@ -157,10 +170,13 @@ pub(super) async fn unlink_device(
 pub(super) async fn export(
     caller: Caller,
     accounts: Data<Accounts>,
+    matches: Data<Matches>,
+    chat: Data<Chat>,
     player: PlayerPath,
 ) -> Result<Json<ExportResponse>, HttpFailure> {
     caller.own(player.0)?;
-    Ok(Json(accounts.export(player.0).await?.into()))
+    let holders = Holders { matches: (**matches).clone(), chat: (**chat).clone() };
+    Ok(Json(accounts.export(player.0, &holders).await?.into()))
 }
 
 /// Delete the account.

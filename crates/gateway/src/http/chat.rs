@@ -48,10 +48,12 @@ impl From<Message> for MessageEntry {
 }
 
 /// What was said in the room `general`.
+///
+/// Without what is said by players whom the caller has blocked.
 #[utoipa::path(
     get, path = "/history", tag = "chat",
     params(
-        ("limit" = Option<i64>, Query, description = "1 to 100 [default: 10]."),
+        ("limit" = Option<i64>, Query, description = "1 to 100 [default: 10].", minimum = 1, maximum = 100),
         ("before" = Option<i64>, Query, description = "Only messages with a smaller number.")
     ),
     responses(
@@ -61,19 +63,21 @@ impl From<Message> for MessageEntry {
     )
 )]
 pub(super) async fn general(
-    _: Caller,
+    caller: Caller,
     chat: Data<Chat>,
     page: PageQuery,
 ) -> Result<Json<HistoryResponse>, HttpFailure> {
-    history(&chat, GENERAL, page).await
+    history(&chat, &caller, GENERAL, page).await
 }
 
 /// What was said in a room.
+///
+/// Without what is said by players whom the caller has blocked.
 #[utoipa::path(
     get, path = "/api/chat/{room}/history", tag = "chat",
     params(
-        ("room" = String, Path, description = "Which room: 1 to 64 letters, digits, dots, underscores and hyphens."),
-        ("limit" = Option<i64>, Query, description = "1 to 100 [default: 10]."),
+        ("room" = String, Path, description = "Which room: 1 to 64 letters, digits, dots, underscores and hyphens.", min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._-]+$"),
+        ("limit" = Option<i64>, Query, description = "1 to 100 [default: 10].", minimum = 1, maximum = 100),
         ("before" = Option<i64>, Query, description = "Only messages with a smaller number.")
     ),
     responses(
@@ -83,15 +87,21 @@ pub(super) async fn general(
     )
 )]
 pub(super) async fn of_room(
-    _: Caller,
+    caller: Caller,
     chat: Data<Chat>,
     room: Path<String>,
     page: PageQuery,
 ) -> Result<Json<HistoryResponse>, HttpFailure> {
-    history(&chat, &room, page).await
+    history(&chat, &caller, &room, page).await
 }
 
-async fn history(chat: &Chat, room: &str, page: PageQuery) -> Result<Json<HistoryResponse>, HttpFailure> {
-    let messages = chat.history(room, page.0).await?;
+async fn history(
+    chat: &Chat,
+    caller: &Caller,
+    room: &str,
+    page: PageQuery,
+) -> Result<Json<HistoryResponse>, HttpFailure> {
+    let viewer = caller.player().ok().map(|player| player.id);
+    let messages = chat.history(room, page.0, viewer).await?;
     Ok(Json(HistoryResponse { messages: messages.into_iter().map(Into::into).collect() }))
 }

@@ -277,7 +277,7 @@ fn readyz() {}
 #[utoipa::path(
     get, path = "/health", tag = "operations",
     responses((status = 200, description = "Healthy.", content_type = "application/json",
-               example = json!({"status": "healthy", "database": "connected", "peers": {"match": "ok", "analytics": "ok"},
+               example = json!({"status": "healthy", "database": "connected", "peers": {"match": "ok", "analytics": "ok", "socket-gateway": "ok"},
                                 "timestamp": "2030-01-01T12:00:00Z"})),
               (status = 503, description = "The database is gone.", content_type = "application/json"))
 )]

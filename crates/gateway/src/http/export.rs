@@ -1,9 +1,12 @@
 //! The export of an account as JSON.
 
+use battlearena_proto::realtime::{Message, RoomMessage};
+use battlearena_proto::timestamp_from_wire;
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::match_views::MatchResponse;
 use super::moderation::SanctionEntry;
 use super::players::PlayerResponse;
 use super::transactions::TransactionEntry;
@@ -36,6 +39,50 @@ pub(super) struct ExportResponse {
     sanctions: Vec<SanctionEntry>,
     /// Purchases, newest first.
     transactions: Vec<TransactionEntry>,
+    /// Matches with everybody's results, newest first.
+    matches: Vec<MatchResponse>,
+    /// What the player said in rooms, newest first.
+    messages: Vec<SaidEntry>,
+    /// Whom the player has blocked in chat.
+    #[schema(example = json!([2]))]
+    blocked_player_ids: Vec<i64>,
+    /// What is held about the player besides, by name.
+    #[schema(value_type = Vec<String>)]
+    left_out: [&'static str; 2],
+}
+
+/// What stays where it is: it tells the same once more, or is no text that anybody could read.
+const LEFT_OUT: [&str; 2] = [
+    "the event log: when each of these things happened, refused log-ins and changed credentials, kept for the time of its retention",
+    "hashes: of the password, of device secrets, of refresh tokens and of known addresses",
+];
+
+/// What a player said.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct SaidEntry {
+    /// Where.
+    #[schema(example = "general")]
+    room: String,
+    /// Number of the message in its room.
+    #[schema(example = 42)]
+    id: i64,
+    /// As the player was called then.
+    #[schema(example = "ada")]
+    username: String,
+    /// What was said.
+    #[schema(example = "well played")]
+    text: String,
+    /// When (UTC).
+    #[schema(value_type = Option<String>, format = DateTime, example = "2030-01-01T12:00:00Z")]
+    timestamp: Option<Timestamp>,
+}
+
+impl From<RoomMessage> for SaidEntry {
+    fn from(said: RoomMessage) -> Self {
+        let RoomMessage { room, message } = said;
+        let Message { offset, player_id: _, username, text, timestamp } = message.unwrap_or_default();
+        Self { room, id: offset, username, text, timestamp: timestamp_from_wire(timestamp) }
+    }
 }
 
 /// A log-in that is remembered.
@@ -83,6 +130,9 @@ impl From<Export> for ExportResponse {
             known_addresses,
             sanctions,
             transactions,
+            matches,
+            messages,
+            blocked,
         } = export;
         Self {
             tier: player.tier.as_str(),
@@ -94,6 +144,10 @@ impl From<Export> for ExportResponse {
             known_addresses_seen_at: known_addresses,
             sanctions: sanctions.into_iter().map(Into::into).collect(),
             transactions: transactions.into_iter().map(Into::into).collect(),
+            matches: matches.into_iter().map(Into::into).collect(),
+            messages: messages.into_iter().map(Into::into).collect(),
+            blocked_player_ids: blocked,
+            left_out: LEFT_OUT,
         }
     }
 }

@@ -112,7 +112,7 @@ pub(super) async fn log_in(
     let Body(request) = body.inspect_err(malformed)?;
     let attempt = request.attempt().map_err(HttpFailure).inspect_err(malformed)?;
     let LogIn { player, tokens } = finish(async move { accounts.log_in(attempt, &client.0).await }).await?;
-    let LoggedIn { id, username, level, last_login } = player;
+    let LoggedIn { id, username, level, last_login, tier: _ } = player;
     let Shown { access_token, refresh_token, token_type, expires_in } = Shown::of(tokens);
     let player_id = id.get();
     Ok(Json(LoginResponse {

@@ -144,7 +144,7 @@ pub(super) struct MatchesResponse {
     get, path = "/api/players/{player_id}/matches", tag = "matches",
     params(
         ("player_id" = i64, Path, description = "Whose matches."),
-        ("limit" = Option<i64>, Query, description = "1 to 100 [default: 10]."),
+        ("limit" = Option<i64>, Query, description = "1 to 100 [default: 10].", minimum = 1, maximum = 100),
         ("before" = Option<i64>, Query, description = "Only matches with a smaller number.")
     ),
     responses((status = 200, description = "A page of matches.", body = MatchesResponse), ReadErrors)

@@ -22,11 +22,11 @@ pub(super) struct StartRequest {
     #[schema(schema_with = super::document::match_type)]
     match_type: MatchType,
     /// Who plays: 1 to 100 players, each once.
-    #[schema(example = json!([1, 2]))]
+    #[schema(example = json!([1, 2]), min_items = 1, max_items = 100)]
     player_ids: Vec<i64>,
     /// Region of the game server in free words, 1 to 20 characters.
     #[serde(default = "usual_region")]
-    #[schema(default = "us-east", example = "eu-west")]
+    #[schema(default = "us-east", example = "eu-west", min_length = 1, max_length = 20)]
     server_region: String,
 }
 
@@ -99,13 +99,13 @@ pub(super) struct StatsEntry {
     #[schema(example = 1)]
     player_id: i64,
     /// Score in the game's own unit, 0 to 1000000000.
-    #[schema(example = 1500)]
+    #[schema(example = 1500, minimum = 0, maximum = 1000000000)]
     score: i64,
     /// Opponents eliminated, 0 to 1000000.
-    #[schema(example = 7)]
+    #[schema(example = 7, minimum = 0, maximum = 1000000)]
     kills: i32,
     /// Times eliminated, 0 to 1000000.
-    #[schema(example = 2)]
+    #[schema(example = 2, minimum = 0, maximum = 1000000)]
     deaths: i32,
 }
 
@@ -170,7 +170,7 @@ pub(super) struct CrashRequest {
     #[schema(example = 1)]
     match_id: i64,
     /// What happened, 1 to 500 characters.
-    #[schema(example = "server process died")]
+    #[schema(example = "server process died", min_length = 1, max_length = 500)]
     error_message: String,
 }
 

@@ -23,7 +23,7 @@ use crate::store::sanctions::Sanction;
 #[derive(Debug, Deserialize, ToSchema)]
 pub(super) struct SanctionRequest {
     /// For people, 1 to 500 characters.
-    #[schema(example = "insults in the general room")]
+    #[schema(example = "insults in the general room", min_length = 1, max_length = 500)]
     reason: String,
     /// When it ends by itself (RFC 3339); absent, it does not.
     #[serde(default)]

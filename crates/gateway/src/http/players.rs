@@ -24,10 +24,15 @@ use crate::store::players::Player;
 #[derive(Debug, Deserialize, ToSchema)]
 pub(super) struct RegisterRequest {
     /// Unique name in any script, 1 to 50 characters, without control characters and without space at its ends.
-    #[schema(example = "DragonSlayer")]
+    #[schema(example = "DragonSlayer", min_length = 1, max_length = 50)]
     username: String,
     /// Address with one @, at most 254 characters.
-    #[schema(example = "dragon@example.com")]
+    #[schema(
+        example = "dragon@example.com",
+        min_length = 3,
+        max_length = 254,
+        pattern = "^[^@\\s]+@[^@\\s]+$"
+    )]
     email: String,
     /// 1 to 1000.
     #[serde(default = "first_level")]
@@ -39,15 +44,15 @@ pub(super) struct RegisterRequest {
     tier: Tier,
     /// Home region in free words, at most 20 characters.
     #[serde(default)]
-    #[schema(example = "eu-west")]
+    #[schema(example = "eu-west", max_length = 20)]
     region: Option<String>,
     /// 8 to 128 characters of any kind.
     #[serde(default)]
-    #[schema(value_type = Option<String>, example = "correct horse battery")]
+    #[schema(value_type = Option<String>, example = "correct horse battery", min_length = 8, max_length = 128)]
     password: Option<Secret>,
     /// The secret of a device: 32 to 256 random bytes of text, made and kept by the device.
     #[serde(default)]
-    #[schema(value_type = Option<String>, example = "0f8d5a1c7b3e49f2a6c4d8e0b1f37a95c2e6d4f8")]
+    #[schema(value_type = Option<String>, example = "0f8d5a1c7b3e49f2a6c4d8e0b1f37a95c2e6d4f8", min_length = 32, max_length = 256)]
     device_id: Option<Secret>,
 }
 

@@ -188,7 +188,7 @@ impl From<LeaderboardEntry> for Place {
 /// The players with the most points.
 #[utoipa::path(
     get, path = "/api/leaderboard", tag = "statistics",
-    params(("limit" = Option<i64>, Query, description = "1 to 100 [default: 10].")),
+    params(("limit" = Option<i64>, Query, description = "1 to 100 [default: 10].", minimum = 1, maximum = 100)),
     responses((status = 200, description = "Best first.", body = LeaderboardResponse),
               (status = 422, response = super::document::Invalid), PeerErrors)
 )]

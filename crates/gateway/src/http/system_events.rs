@@ -21,13 +21,13 @@ use crate::service::system_events::SystemEvents;
                           "metadata": {"release": "1.2"}}))]
 pub(super) struct EventRequest {
     /// Free name of the event, 1 to 50 characters.
-    #[schema(example = "deployment")]
+    #[schema(example = "deployment", min_length = 1, max_length = 50)]
     event_type: String,
     /// How serious it is.
     #[schema(schema_with = super::document::severity)]
     severity: Severity,
     /// For people, at most 2000 characters.
-    #[schema(example = "release 1.2 is out")]
+    #[schema(example = "release 1.2 is out", max_length = 2000)]
     message: String,
     /// A JSON object of at most 16384 bytes, kept as it is; absent, it is empty.
     #[serde(default)]

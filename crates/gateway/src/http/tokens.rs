@@ -150,7 +150,9 @@ pub(super) async fn exchange(
     request: HttpRequest,
 ) -> Result<Json<KeyTokenResponse>, HttpFailure> {
     let authorization = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let AccessToken { text, expires_in } = keys.exchange(authorization).await?;
+    let authorization = authorization.map(Secret::of);
+    let work = async move { keys.exchange(authorization.as_ref().map(Secret::expose)).await };
+    let AccessToken { text, expires_in } = finish(work).await?;
     Ok(Json(KeyTokenResponse {
         access_token: text.expose().to_owned(),
         token_type: BEARER,

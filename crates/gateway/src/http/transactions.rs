@@ -23,13 +23,13 @@ pub(super) struct PurchaseRequest {
     #[schema(example = 1)]
     player_id: i64,
     /// Sort of the item in free words, 1 to 50 characters: skin, weapon, currency, armor, consumable, cosmetic, …
-    #[schema(example = "skin")]
+    #[schema(example = "skin", min_length = 1, max_length = 50)]
     item_type: String,
     /// Name of the item, 1 to 100 characters.
-    #[schema(example = "Dragon Armor")]
+    #[schema(example = "Dragon Armor", min_length = 1, max_length = 100)]
     item_name: String,
     /// Price in US dollars with at most two decimals, more than 0, at most 1000000.00.
-    #[schema(example = 9.99)]
+    #[schema(example = 9.99, exclusive_minimum = 0, maximum = 1000000, multiple_of = 0.01)]
     amount: f64,
 }
 
@@ -129,7 +129,7 @@ impl From<Transaction> for TransactionEntry {
     get, path = "/api/players/{player_id}/transactions", tag = "store",
     params(
         ("player_id" = i64, Path, description = "Whose purchases."),
-        ("limit" = Option<i64>, Query, description = "1 to 100 [default: 10]."),
+        ("limit" = Option<i64>, Query, description = "1 to 100 [default: 10].", minimum = 1, maximum = 100),
         ("before" = Option<i64>, Query, description = "Only purchases with a smaller number.")
     ),
     responses((status = 200, description = "A page of the ledger.", body = TransactionsResponse), ReadErrors)

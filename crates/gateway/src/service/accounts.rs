@@ -17,7 +17,7 @@ use battlearena_proto::{ErrorKind, Failure};
 use battlearena_storage::{Database, Wake};
 use jiff::Timestamp;
 
-pub(crate) use export::Export;
+pub(crate) use export::{Export, Holders};
 pub(crate) use log_in::{Attempt, LogIn};
 pub(crate) use register::Registration;
 

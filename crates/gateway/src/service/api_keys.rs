@@ -100,6 +100,10 @@ impl gatekeeper::ApiKeys for ApiKeys {
                 return Ok(caller);
             }
             let (caller, left) = self.look_up(key).await?;
+            let connection = self.database.connection().await?;
+            if api_keys::used(connection.session(), key.id(), current_traceparent().as_deref()).await? {
+                self.wake.wake();
+            }
             self.remembered.put(key, caller.clone(), now, now + left);
             Ok(caller)
         })

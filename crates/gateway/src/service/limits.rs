@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use battlearena_identity::credential::CredentialHash;
-use battlearena_identity::limits::{AddressKey, Limit, Limiter, Quota};
+use battlearena_identity::limits::{AddressKey, AddressLimiter, Limit, Limiter, Quota};
 use battlearena_proto::{Failure, PlayerId};
 
 use crate::config::LogInLimitSettings;
@@ -29,11 +29,11 @@ pub(crate) struct Client {
 
 /// The limits.
 pub(crate) struct LogInLimits {
-    address: Limiter<AddressKey>,
+    address: AddressLimiter,
     account: Limiter<Box<str>>,
     known: Limiter<(PlayerId, IpAddr)>,
     device: Limiter<[u8; 32]>,
-    registration: Limiter<AddressKey>,
+    registration: AddressLimiter,
 }
 
 impl LogInLimits {
@@ -48,11 +48,11 @@ impl LogInLimits {
         let now = Instant::now();
         let per_known = Quota::new(logins_per_known, TEN_MINUTES);
         Self {
-            address: limiter(Limit::LoginAddress, Quota::new(logins_per_address, MINUTE), now),
+            address: addresses(Limit::LoginAddress, Quota::new(logins_per_address, MINUTE), now),
             account: limiter(Limit::LoginAccount, Quota::new(logins_per_account, TEN_MINUTES), now),
             known: limiter(Limit::LoginKnown, per_known, now),
             device: limiter(Limit::LoginKnown, per_known, now),
-            registration: limiter(
+            registration: addresses(
                 Limit::Registration,
                 Quota::new(registrations_per_address, TEN_MINUTES),
                 now,
@@ -101,6 +101,10 @@ impl LogInLimits {
             None => Ok(()),
         }
     }
+}
+
+fn addresses(limit: Limit, quota: Quota, began: Instant) -> AddressLimiter {
+    AddressLimiter::new(limit, quota, MOST_KEYS, began)
 }
 
 fn limiter<K: std::hash::Hash + Eq>(limit: Limit, quota: Quota, began: Instant) -> Limiter<K> {

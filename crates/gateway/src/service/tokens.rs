@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use battlearena_identity::credential::RefreshToken;
 use battlearena_identity::token::AccessToken;
-use battlearena_identity::{Player, SessionId, Signer};
-use battlearena_proto::{Failure, PlayerId};
+use battlearena_identity::{Player, Signer};
+use battlearena_proto::Failure;
 use jiff::Timestamp;
 
 use crate::store::log_ins::NewSession;
@@ -39,15 +39,8 @@ impl Issuer {
     ///
     /// # Errors
     /// Internal, beyond the year 9999.
-    pub(crate) fn tokens(
-        &self,
-        id: PlayerId,
-        session: SessionId,
-        username: &str,
-        refresh: RefreshToken,
-    ) -> Result<Tokens, Failure> {
-        let player = Player { id, session, name: username.into() };
-        let access = self.signer.for_player(&player, Timestamp::now()).map_err(Failure::internal)?;
+    pub(crate) fn tokens(&self, player: &Player, refresh: RefreshToken) -> Result<Tokens, Failure> {
+        let access = self.signer.for_player(player, Timestamp::now()).map_err(Failure::internal)?;
         Ok(Tokens { access, refresh })
     }
 

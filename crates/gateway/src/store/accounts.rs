@@ -13,21 +13,38 @@ static CHANGE_PROFILE: Statement = Statement::new(
     "change_profile",
     "UPDATE",
     "players",
-    "update gateway.players set email = coalesce($2, email), region = coalesce($3, region)
-     where id = $1 and is_active",
+    "with old as (
+       select username from gateway.players where id = $1 and is_active for update
+     ), player as (
+       update gateway.players as p
+       set email = coalesce($2, p.email), region = coalesce($3, p.region), username = coalesce($4, p.username),
+           name_version = p.name_version + (old.username is distinct from coalesce($4, p.username))::int
+       from old where p.id = $1
+       returning p.id, p.username, p.name_version, old.username <> p.username as is_renamed
+     ), event as (
+       insert into gateway.outbox (kind, payload, traceparent)
+       select 'player_renamed',
+              json_build_object('player_id', id, 'username', username, 'name_version', name_version), $5::text
+       from player where is_renamed
+     )
+     select exists (select from player)",
 );
 
 /// Changes what a player says of itself; `false` without such a player.
 ///
 /// # Errors
-/// See [`StorageError`].
+/// See [`StorageError`]; a violation of [`USERNAME_TAKEN`](super::players::USERNAME_TAKEN) when another player has the
+/// name.
 pub(crate) async fn change_profile(
     session: Session<'_>,
     player: PlayerId,
     change: &ProfileChange,
+    traceparent: Option<&str>,
 ) -> Result<bool, StorageError> {
-    let ProfileChange { email, region } = change;
-    Ok(session.execute(&CHANGE_PROFILE, &[&player.get(), email, region]).await? > 0)
+    let ProfileChange { username, email, region } = change;
+    let row =
+        session.query_one(&CHANGE_PROFILE, &[&player.get(), email, region, username, &traceparent]).await?;
+    Ok(row.get(0))
 }
 
 /// A session as its player may see it.
@@ -150,10 +167,14 @@ static FORGET_NAME: Statement = Statement::new(
     "outbox",
     "with dead as (
        delete from gateway.dead_letters
-       where kind in ('player_registered', 'player_sanctioned') and payload::json ->> 'player_id' = $1::text
+       where kind in ('player_registered', 'player_renamed', 'player_sanctioned') and payload::json ->> 'player_id' = $1::text
      ), sanction as (
        update gateway.outbox set payload = (payload::jsonb || '{\"reason\": \"\"}')::json
        where kind = 'player_sanctioned' and payload ->> 'player_id' = $1::text
+     ), renamed as (
+       update gateway.outbox
+       set payload = (payload::jsonb || jsonb_build_object('username', 'deleted-' || $1::text))::json
+       where kind = 'player_renamed' and payload ->> 'player_id' = $1::text
      )
      update gateway.outbox
      set payload = (payload::jsonb || jsonb_build_object('username', 'deleted-' || $1::text, 'region', ''))::json

@@ -5,8 +5,8 @@ use battlearena_identity::{Role, Scope, Scopes};
 use battlearena_storage::{Row, Session, Statement, StorageError};
 use jiff::Timestamp;
 
-pub(crate) const ALL: [&Statement; 5] =
-    [&CREATE_KEY, &LIST_KEYS, &REVOKE_KEY, &API_KEY_BY_ID, &KEY_EXCHANGED];
+pub(crate) const ALL: [&Statement; 6] =
+    [&CREATE_KEY, &LIST_KEYS, &REVOKE_KEY, &API_KEY_BY_ID, &KEY_EXCHANGED, &KEY_USED];
 
 /// A key to be made.
 #[derive(Debug)]
@@ -68,7 +68,7 @@ pub struct ApiKeyRow {
     pub expires_at: Option<Timestamp>,
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
-    /// When it was last exchanged for a token.
+    /// When it was last exchanged for a token, or used itself, to some ten minutes.
     pub last_used_at: Option<Timestamp>,
 }
 
@@ -181,6 +181,33 @@ pub(crate) async fn exchanged(
 ) -> Result<(), StorageError> {
     session.execute(&KEY_EXCHANGED, &[&id.as_str(), &traceparent]).await?;
     Ok(())
+}
+
+static KEY_USED: Statement = Statement::new(
+    "api_key_used",
+    "UPDATE",
+    "api_keys",
+    "with key as (
+       update gateway.api_keys set last_used_at = now()
+       where id = $1 and (last_used_at is null or last_used_at < now() - interval '10 minutes')
+       returning id, role, name
+     )
+     insert into gateway.outbox (kind, payload, traceparent)
+     select 'key_changed',
+            json_build_object('key_id', id, 'name', name, 'role', role, 'change', 'used', 'by', id), $2::text
+     from key",
+);
+
+/// Notes that a key opened a door itself, unless it was used in the last ten minutes; whether it was noted.
+///
+/// # Errors
+/// See [`StorageError`].
+pub(crate) async fn used(
+    session: Session<'_>,
+    id: &ApiKeyId,
+    traceparent: Option<&str>,
+) -> Result<bool, StorageError> {
+    Ok(session.execute(&KEY_USED, &[&id.as_str(), &traceparent]).await? > 0)
 }
 
 /// What a newer release added grants nothing here.

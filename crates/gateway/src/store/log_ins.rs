@@ -3,9 +3,11 @@
 
 use battlearena_identity::SessionId;
 use battlearena_identity::credential::CredentialHash;
-use battlearena_proto::PlayerId;
+use battlearena_proto::{PlayerId, Tier};
 use battlearena_storage::{Row, Session, Statement, StorageError};
 use jiff::Timestamp;
+
+use super::players::tier_of;
 
 pub(crate) const ALL: [&Statement; 7] = [
     &LOG_IN,
@@ -23,6 +25,7 @@ pub(crate) struct LoggedIn {
     pub(crate) id: PlayerId,
     pub(crate) username: String,
     pub(crate) level: i32,
+    pub(crate) tier: Tier,
     pub(crate) last_login: Timestamp,
 }
 
@@ -65,7 +68,7 @@ macro_rules! log_in_with_session {
             $who,
             " and ",
             may_enter!(),
-            " returning id, username, level, last_login
+            " returning id, username, level, last_login, tier
              ), session as (
                insert into gateway.sessions (player_id, device_hash, expires_at)
                select id, ",
@@ -77,7 +80,7 @@ macro_rules! log_in_with_session {
             $more,
             ", event as (",
             told!("$4"),
-            ") select player.id, username, level, last_login, session.id from player, session"
+            ") select player.id, username, level, last_login, tier, session.id from player, session"
         )
     };
 }
@@ -89,9 +92,9 @@ static LOG_IN: Statement = Statement::new(
     concat!(
         "with player as (update gateway.players set last_login = now() where id = $1 and ",
         may_enter!(),
-        " returning id, username, level, last_login), event as (",
+        " returning id, username, level, last_login, tier), event as (",
         told!("$2"),
-        ") select id, username, level, last_login from player"
+        ") select id, username, level, last_login, tier from player"
     ),
 );
 
@@ -132,7 +135,7 @@ pub(crate) async fn by_device(
     let (device, refresh) = (&device.as_bytes()[..], &new.refresh_hash.as_bytes()[..]);
     let row =
         session.query_opt(&LOG_IN_BY_DEVICE, &[&device, &new.life_seconds, &refresh, &traceparent]).await?;
-    Ok(row.as_ref().map(|row| (logged_in(row), SessionId(row.get(4)))))
+    Ok(row.as_ref().map(|row| (logged_in(row), SessionId(row.get(5)))))
 }
 
 static LOG_IN_BY_PASSWORD: Statement = Statement::new(
@@ -174,11 +177,17 @@ pub(crate) async fn by_password(
             &[&id.get(), &new.life_seconds, &refresh, &traceparent, &address, &stored],
         )
         .await?;
-    Ok(row.as_ref().map(|row| (logged_in(row), SessionId(row.get(4)))))
+    Ok(row.as_ref().map(|row| (logged_in(row), SessionId(row.get(5)))))
 }
 
 fn logged_in(row: &Row) -> LoggedIn {
-    LoggedIn { id: PlayerId(row.get(0)), username: row.get(1), level: row.get(2), last_login: row.get(3) }
+    LoggedIn {
+        id: PlayerId(row.get(0)),
+        username: row.get(1),
+        level: row.get(2),
+        last_login: row.get(3),
+        tier: tier_of(row, 4),
+    }
 }
 
 /// An account as a log-in by password finds it.

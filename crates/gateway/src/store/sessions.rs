@@ -3,10 +3,11 @@
 
 use battlearena_identity::SessionId;
 use battlearena_identity::credential::CredentialHash;
-use battlearena_proto::PlayerId;
+use battlearena_proto::{PlayerId, Tier};
 use battlearena_storage::{Row, Session, Statement, StorageError};
 use jiff::Timestamp;
 
+use super::players::tier_of;
 use crate::domain::session::{Presented, RevokedReason};
 
 pub(crate) const ALL: [&Statement; 8] = [
@@ -27,6 +28,7 @@ pub(crate) struct Found {
     pub(crate) player: PlayerId,
     /// The player's name.
     pub(crate) username: String,
+    pub(crate) tier: Tier,
     /// What decides about a refresh.
     pub(crate) presented: Presented,
 }
@@ -43,7 +45,7 @@ static PRESENTED_TOKEN: Statement = Statement::new(
             not is_active or exists (
               select from gateway.sanctions
               where player_id = players.id and kind = 'ban' and lifted_at is null and (until is null or until > now())
-            )
+            ), tier
      from gateway.refresh_tokens
        join gateway.sessions on sessions.id = session_id
        join gateway.players on players.id = sessions.player_id
@@ -64,6 +66,7 @@ pub(crate) async fn lock_by_token(
         session: SessionId(row.get(0)),
         player: PlayerId(row.get(1)),
         username: row.get(2),
+        tier: tier_of(&row, 7),
         presented: Presented {
             used_seconds_ago: row.get(3),
             is_expired: row.get(4),

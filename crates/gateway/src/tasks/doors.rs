@@ -20,7 +20,7 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Takes up keys that were put into the folder, until told to stop.
 pub(crate) async fn reload_keys(ring: Arc<KeyRing>, stop: CancellationToken) {
-    let mut was_well = true;
+    let mut said = Vec::new();
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -28,16 +28,17 @@ pub(crate) async fn reload_keys(ring: Arc<KeyRing>, stop: CancellationToken) {
         }
         let reading = ring.clone();
         let outcome = tokio::task::spawn_blocking(move || reading.reload(Timestamp::now())).await;
-        let error = match outcome {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(error) => Some(error.to_string()),
+        let mut errors = match outcome {
+            Ok(Ok(bad)) => bad.iter().map(ToString::to_string).collect(),
+            Ok(Err(error)) => vec![error.to_string()],
+            Err(error) => vec![error.to_string()],
         };
+        errors.sort_unstable();
         // Said once, not at each look.
-        if let (true, Some(error)) = (was_well, &error) {
-            tracing::error!(error, "the signing keys cannot be read again, those known stay");
+        for error in errors.iter().filter(|error| !said.contains(*error)) {
+            tracing::error!(error, "a signing key cannot be read; the keys known so far stay");
         }
-        was_well = error.is_none();
+        said = errors;
     }
 }
 

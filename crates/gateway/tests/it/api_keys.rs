@@ -29,7 +29,7 @@ async fn a_game_server_runs_matches_and_players_do_not() {
     platform.post(path, start.clone()).await.refused(401, "unauthenticated", None);
     platform.post_as(&ada.access, path, start.clone()).await.refused(403, "forbidden", None);
 
-    // By the key itself, and by its token.
+    // By the key itself, and by its token; both are told, the first in ten minutes.
     let one = platform.post_as(&key, path, start.clone()).await.ok()["match_id"].as_i64().unwrap();
     let token = platform.post_as(&key, EXCHANGE, json!({})).await.ok();
     assert_eq!((token["token_type"].as_str(), token["expires_in"].as_i64()), (Some("Bearer"), Some(300)));
@@ -46,6 +46,8 @@ async fn a_game_server_runs_matches_and_players_do_not() {
         );
         platform.post_as(&token, "/api/matches/complete", end).await.ok();
     }
+    let told = "select string_agg(payload ->> 'change', ' ' order by seq) from gateway.outbox where kind = 'key_changed'";
+    assert_eq!(platform.row(told, &[]).await.get::<_, &str>(0), "created used exchanged");
     // Who took part sees it.
     let path = format!("/api/matches/{one}");
     platform.get_as(&zoe.access, &path).await.ok();
@@ -156,6 +158,6 @@ async fn keys_are_listed_without_their_secrets_and_have_scopes_of_their_role() {
     keys::revoke(&database, key.id().as_str(), "test").await.unwrap();
     assert!(keys::list(&database).await.unwrap()[0].revoked_at.is_some());
     let told = "select string_agg(payload ->> 'change', ' ' order by seq) from gateway.outbox where kind = 'key_changed'";
-    assert_eq!(platform.row(told, &[]).await.get::<_, &str>(0), "created revoked");
+    assert_eq!(platform.row(told, &[]).await.get::<_, &str>(0), "created used revoked");
     platform.stop().await;
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::Platform;
+use crate::support::{Platform, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn history_is_read_in_pages() {
@@ -30,6 +30,31 @@ async fn history_is_read_in_pages() {
     }
     platform.get("/history?limit=101").await.invalid("limit");
     platform.get("/api/chat/no%20name/history").await.invalid("room");
+    platform.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_blocked_is_not_seen_in_history() {
+    let platform = Platform::start_required().await;
+    let (ada, zoe) = (platform.join("ada").await, platform.join("zoe").await);
+    let say = "with room as (insert into socket.rooms (name, last_offset) values ('general', 2) returning room_id),
+               said as (insert into socket.messages (room_id, message_offset, player_id, username, text, client_id, created_at)
+               select room_id, player, player, 'p' || player, 'x', 'c', timestamptz 'today'
+               from room, unnest(array[$1::bigint, $2::bigint]) player returning 1),
+               block as (insert into socket.blocks (player_id, blocked_id) values ($1, $2))
+               select count(*) from said";
+    platform.row(say, &[&ada.id, &zoe.id]).await;
+    for path in ["/history", "/api/chat/general/history"] {
+        for (viewer, expected) in [(&ada, vec!["p1"]), (&zoe, vec!["p1", "p2"])] {
+            let asked = async || platform.get_as(&viewer.access, path).await;
+            // The socket-gateway learns the keys of services at its own time.
+            until(async || asked().await.status == 200).await;
+            let page = asked().await.ok();
+            let names =
+                page["messages"].as_array().unwrap().iter().map(|said| said["username"].as_str().unwrap());
+            assert_eq!(names.collect::<Vec<_>>(), expected, "{path}");
+        }
+    }
     platform.stop().await;
 }
 

@@ -8,6 +8,7 @@ use crate::support::{PASSWORD, Platform};
 const NAME: &str = "Wilhelmina";
 const ADDRESS: &str = "wilhelmina@players.test";
 const REGION: &str = "atlantis";
+const LATER: &str = "Ottoline";
 const DEVICE: &str = "k3J9xQ7mZ2vL5tR8wN1bC4dF6gH0sP-wilhelmina";
 const REASON: &str = "said bad things about Wilhelmina's cat";
 
@@ -45,6 +46,11 @@ async fn nothing_personal_is_left() {
     let purchase =
         json!({"player_id": player.id, "item_type": "skin", "item_name": "Ice Crown", "amount": 24.99});
     platform.post_as(&player.access, "/api/transactions/create", purchase).await.ok();
+    for name in [LATER, NAME] {
+        let body = json!({"username": name});
+        platform.send(Method::PATCH, &player.path(), &player.access, Some(&body)).await.ok();
+    }
+    assert!(found(&platform, LATER).await.contains("outbox"));
     // The search does find what is there.
     assert!(found(&platform, NAME).await.contains("players.username"));
     assert!(found(&platform, NAME).await.contains("outbox"));
@@ -53,7 +59,7 @@ async fn nothing_personal_is_left() {
     let gone = platform.send(Method::DELETE, &player.path(), &player.access, None).await;
     assert_eq!(gone.status, 204, "{}", gone.body);
     // (The region of a purchase stays in what was told of it: alone it names nobody.)
-    for text in [NAME, ADDRESS, "argon2", DEVICE, REASON] {
+    for text in [NAME, LATER, ADDRESS, "argon2", DEVICE, REASON] {
         let left = found(&platform, text).await;
         // Zoe has a password too.
         let left = if text == "argon2" { left.replace("credentials.password_hash", "") } else { left };

@@ -29,4 +29,5 @@ mod sessions;
 mod statistics;
 mod support;
 mod system_events;
+mod tls;
 mod transactions;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use battlearena_proto::Failure;
 
 use crate::caller::Caller;
-use crate::limits::{AddressKey, AddressRules, InFlight, Limit, Limiter, Quota, Slot};
+use crate::limits::{AddressLimiter, AddressRules, InFlight, Limit, Limiter, Quota, Slot};
 use crate::settings::Settings;
 
 /// How many addresses and accounts are remembered.
@@ -21,7 +21,7 @@ const BURST: u32 = 2;
 pub(super) struct Quotas {
     rules: AddressRules,
     in_flight: InFlight,
-    addresses: Limiter<AddressKey>,
+    addresses: AddressLimiter,
     accounts: Limiter<i64>,
 }
 
@@ -31,18 +31,24 @@ impl Quotas {
             |count: u32| Quota::new(count, Duration::from_secs(1)).with_burst(count.saturating_mul(BURST));
         let rules = AddressRules {
             trusted_proxies: settings.trusted_proxies.into(),
+            trusted_networks: settings.trusted_proxy_networks.as_slice().into(),
             exempt_loopback: !settings.is_production(),
         };
         Self {
             rules,
             in_flight: InFlight::new(settings.requests_in_flight as usize, RETRY_AFTER),
-            addresses: Limiter::new(Limit::Address, a_second(settings.address_requests), MOST_KEYS, now),
+            addresses: AddressLimiter::new(
+                Limit::Address,
+                a_second(settings.address_requests),
+                MOST_KEYS,
+                now,
+            ),
             accounts: Limiter::new(Limit::Account, a_second(settings.account_requests), MOST_KEYS, now),
         }
     }
 
-    pub(super) fn address_rules(&self) -> AddressRules {
-        self.rules
+    pub(super) fn address_rules(&self) -> &AddressRules {
+        &self.rules
     }
 
     /// Takes a place.

@@ -1,43 +1,31 @@
 //! Signing keys as files: PKCS#8 in PEM, readable by their owner alone. A key appears whole or not at all.
 
-use std::io::{Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
+use battlearena_runtime::{SecretFile, SecretFileError};
 use ed25519_dalek::SigningKey;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey};
+use jiff::Timestamp;
 
 use super::jwk::thumbprint;
-use crate::secret::Secret;
-
-/// Largest file that is read as a key, in bytes; an Ed25519 key has some 120.
-const MOST_BYTES: u64 = 4096;
-
-/// Permissions that nobody but the owner, and the owner's group for reading, may have: secrets that an orchestrator
-/// mounts are readable by a group.
-const FORBIDDEN_MODE: u32 = 0o027;
 
 /// A file that does not give a key.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileError {
-    /// It cannot be read or written.
-    #[error("cannot use {path}")]
-    Io {
+    /// It cannot be read, or others can read it too.
+    #[error(transparent)]
+    File(#[from] SecretFileError),
+    /// It cannot be written.
+    #[error("cannot write {path}")]
+    Write {
         /// Which.
         path: PathBuf,
         /// Why.
         #[source]
         source: std::io::Error,
-    },
-    /// Others can read it.
-    #[error("{path} can be read by others (mode {mode:o}): chmod 600 it")]
-    Exposed {
-        /// Which.
-        path: PathBuf,
-        /// Its permissions.
-        mode: u32,
     },
     /// It holds something else.
     #[error("{path} holds no Ed25519 key (PKCS#8 in PEM)")]
@@ -49,41 +37,32 @@ pub enum KeyFileError {
 
 /// A key out of a file.
 pub(super) struct KeyFile {
+    pub(super) id: String,
     pub(super) key: SigningKey,
-    pub(super) modified: SystemTime,
+    pub(super) modified: Timestamp,
+    pub(super) file: SecretFile,
 }
 
 pub(super) fn read(path: &Path) -> Result<KeyFile, KeyFileError> {
-    let (metadata, pem) = contents(path).map_err(|source| KeyFileError::Io { path: path.into(), source })?;
-    let mode = metadata.permissions().mode() & 0o777;
-    if mode & FORBIDDEN_MODE != 0 {
-        return Err(KeyFileError::Exposed { path: path.into(), mode });
-    }
+    let file = SecretFile::read(path)?;
     // The reason why it cannot be read could quote it.
-    let key = SigningKey::from_pkcs8_pem(pem.expose())
+    let key = SigningKey::from_pkcs8_pem(file.text.expose())
         .map_err(|_| KeyFileError::Unreadable { path: path.into() })?;
-    Ok(KeyFile { key, modified: metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH) })
-}
-
-fn contents(path: &Path) -> std::io::Result<(std::fs::Metadata, Secret)> {
-    let file = std::fs::File::open(path)?;
-    let metadata = file.metadata()?;
-    let mut pem = String::with_capacity(MOST_BYTES as usize);
-    file.take(MOST_BYTES).read_to_string(&mut pem)?;
-    Ok((metadata, Secret::from(pem)))
+    let modified = Timestamp::try_from(file.modified).unwrap_or(Timestamp::UNIX_EPOCH);
+    Ok(KeyFile { id: thumbprint(&key.verifying_key()), key, modified, file })
 }
 
 /// Makes a new key in a folder (which is made too, 0700), in a file of mode 0600 named after the key's id. A running
 /// [`super::KeyRing`] takes it up at its next reload.
 ///
 /// # Errors
-/// [`KeyFileError::Io`].
+/// [`KeyFileError::Write`].
 pub fn create_key(folder: &Path) -> Result<PathBuf, KeyFileError> {
     let key = SigningKey::from_bytes(&rand::random());
     let path = folder.join(format!("{}.pem", thumbprint(&key.verifying_key())));
     match write(folder, &path, &key) {
         Ok(()) => Ok(path),
-        Err(source) => Err(KeyFileError::Io { path, source }),
+        Err(source) => Err(KeyFileError::Write { path, source }),
     }
 }
 

@@ -9,7 +9,7 @@ mod ring;
 pub use file::{KeyFileError, create_key};
 pub use jwk::{Jwk, Jwks};
 pub use public::{NoUsableKey, PublicKeys};
-pub use ring::{KeyRing, KeyRingError, MissingKeys};
+pub use ring::{FolderRules, KeyRing, KeyRingError};
 
 #[cfg(test)]
 pub(crate) mod testing;

@@ -1,10 +1,12 @@
 //! The public keys that a service trusts. Read on every check of a signature, replaced as a whole; empty until they are
-//! first learned.
+//! first learned, and of no use once they are too old.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
 use ed25519_dalek::VerifyingKey;
+use jiff::Timestamp;
 use tokio::sync::Notify;
 
 use super::{Jwk, Jwks};
@@ -17,10 +19,19 @@ const MOST_KEYS: usize = 32;
 #[derive(Debug, Clone, Default)]
 pub struct PublicKeys(Arc<Shared>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
     set: ArcSwap<KeySet>,
+    /// Until when the set is trusted, in seconds of Unix time; one that is never learned from others holds for ever.
+    trusted_until: AtomicI64,
     missed: Notify,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        let trusted_until = AtomicI64::new(i64::MAX);
+        Self { set: ArcSwap::default(), trusted_until, missed: Notify::new() }
+    }
 }
 
 /// Empty until keys are learned, and never again.
@@ -54,6 +65,12 @@ impl PublicKeys {
         Ok(())
     }
 
+    /// Trusts what is known until then, and no longer unless told again: a key that was withdrawn meanwhile must not be
+    /// trusted for ever by who cannot hear of it.
+    pub fn trust_until(&self, end: Timestamp) {
+        self.0.trusted_until.store(end.as_second(), Ordering::Relaxed);
+    }
+
     /// The document that makes others trust the same keys.
     pub fn document(&self) -> Jwks {
         Jwks { keys: self.0.set.load().keys.iter().map(|(id, key)| Jwk::of(id, key)).collect() }
@@ -69,9 +86,19 @@ impl PublicKeys {
         self.0.missed.notified().await;
     }
 
-    /// The set as it is now, if there is one.
-    pub(crate) fn current(&self) -> Option<Guard<Arc<KeySet>>> {
-        Some(self.0.set.load()).filter(|set| !set.keys.is_empty())
+    /// The set as it is now, if there is one and it is not too old.
+    ///
+    /// # Errors
+    /// [`Refusal::NoKeysYet`], [`Refusal::StaleKeys`].
+    pub(crate) fn current(&self, now: Timestamp) -> Result<Guard<Arc<KeySet>>, Refusal> {
+        let set = self.0.set.load();
+        if set.keys.is_empty() {
+            return Err(Refusal::NoKeysYet);
+        }
+        if now.as_second() >= self.0.trusted_until.load(Ordering::Relaxed) {
+            return Err(Refusal::StaleKeys);
+        }
+        Ok(set)
     }
 
     /// Says that a key is not known.

@@ -1,41 +1,45 @@
 //! The signing keys of the gateway, read from a folder. All of them verify; one signs: the newest that every verifier
-//! has had time to learn.
+//! has had time to learn. A file that goes bad takes no key away: a key is withdrawn by removing its file.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use battlearena_runtime::Environment;
 use ed25519_dalek::SigningKey;
 use jiff::Timestamp;
 
 use super::PublicKeys;
-use super::file::{self, KeyFileError, create_key};
-use super::jwk::thumbprint;
+use super::file::{self, KeyFile, KeyFileError, create_key};
 
 /// The signing keys.
 pub struct KeyRing {
     folder: PathBuf,
     overlap: Duration,
+    rules: FolderRules,
     /// Oldest first, never empty.
     keys: ArcSwap<Vec<Entry>>,
     public: PublicKeys,
 }
 
+#[derive(Clone)]
 struct Entry {
     id: String,
     key: SigningKey,
+    /// Where it came from.
+    path: PathBuf,
     /// Since when others could learn of it.
     since: Timestamp,
 }
 
-/// What to do when the folder has no key.
+/// What to do when the folder is not as it should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MissingKeys {
-    /// Make one: in development.
-    Create,
-    /// Refuse to start: in production, where a replica that made its own would be trusted by nobody.
-    Refuse {
+pub enum FolderRules {
+    /// Make a key where there is none, and warn about one that others can read: in development.
+    Lenient,
+    /// Refuse: in production, where a replica that made its own key would be trusted by nobody.
+    Strict {
         /// The setting that names the folder.
         setting: &'static str,
     },
@@ -84,33 +88,48 @@ impl KeyRing {
     pub fn open(
         folder: &Path,
         overlap: Duration,
-        missing: MissingKeys,
+        rules: FolderRules,
         now: Timestamp,
     ) -> Result<Self, KeyRingError> {
-        let mut found = read_folder(folder)?;
+        let folder = folder.to_owned();
+        let ring = Self { folder, overlap, rules, keys: ArcSwap::default(), public: PublicKeys::empty() };
+        let mut found = ring.read_folder()?;
         if found.is_empty() {
-            match missing {
-                MissingKeys::Refuse { setting } => {
-                    return Err(KeyRingError::Missing { setting, folder: folder.into() });
+            match rules {
+                FolderRules::Strict { setting } => {
+                    return Err(KeyRingError::Missing { setting, folder: ring.folder });
                 }
-                MissingKeys::Create => {
-                    create_key(folder)?;
-                    found = read_folder(folder)?;
+                FolderRules::Lenient => {
+                    create_key(&ring.folder)?;
+                    found = ring.read_folder()?;
                 }
             }
         }
-        let public = PublicKeys::empty();
-        let ring = Self { folder: folder.into(), overlap, keys: ArcSwap::default(), public };
-        ring.take_over(found, |modified| modified.min(now))?;
+        // Whoever starts is told of what is wrong; it is not passed over as it is later.
+        let keys: Result<Vec<_>, _> = found.into_iter().map(|(path, key)| Ok((path, key?))).collect();
+        ring.take_over(keys.map_err(KeyRingError::File)?, Vec::new(), |modified| modified.min(now))?;
         Ok(ring)
     }
 
-    /// Reads the folder again: after a change, or when told to.
+    /// Reads the folder again: after a change, or when told to. Gives the files that cannot be used, of which each keeps
+    /// the key that it had.
     ///
     /// # Errors
-    /// [`KeyRingError`]; the keys known so far stay.
-    pub fn reload(&self, now: Timestamp) -> Result<(), KeyRingError> {
-        self.take_over(read_folder(&self.folder)?, |_| now)
+    /// [`KeyRingError`] when no key is left, or the folder cannot be read; the keys known so far stay.
+    pub fn reload(&self, now: Timestamp) -> Result<Vec<KeyFileError>, KeyRingError> {
+        let (mut good, mut kept, mut bad) = (Vec::new(), Vec::new(), Vec::new());
+        let known = self.keys.load();
+        for (path, outcome) in self.read_folder()? {
+            match outcome {
+                Ok(key) => good.push((path, key)),
+                Err(error) => {
+                    kept.extend(known.iter().filter(|entry| entry.path == path).cloned());
+                    bad.push(error);
+                }
+            }
+        }
+        self.take_over(good, kept, |_| now)?;
+        Ok(bad)
     }
 
     /// The public halves; a reload shows in them.
@@ -133,18 +152,17 @@ impl KeyRing {
     /// `since` gives a new key its age, from the time of change of its file; a known key keeps its own.
     fn take_over(
         &self,
-        found: Vec<(SigningKey, Timestamp)>,
+        found: Vec<(PathBuf, KeyFile)>,
+        kept: Vec<Entry>,
         since: impl Fn(Timestamp) -> Timestamp,
     ) -> Result<(), KeyRingError> {
         let known = self.keys.load();
-        let mut keys: Vec<Entry> = found
-            .into_iter()
-            .map(|(key, modified)| {
-                let id = thumbprint(&key.verifying_key());
-                let old = known.iter().find(|entry| entry.id == id);
-                Entry { since: old.map_or_else(|| since(modified), |entry| entry.since), id, key }
-            })
-            .collect();
+        let found = found.into_iter().map(|(path, KeyFile { id, key, modified, .. })| {
+            let old = known.iter().find(|entry| entry.id == id);
+            let since = old.map_or_else(|| since(modified), |entry| entry.since);
+            Entry { id, key, path, since }
+        });
+        let mut keys: Vec<Entry> = found.chain(kept).collect();
         if keys.is_empty() {
             return Err(KeyRingError::Gone { folder: self.folder.clone() });
         }
@@ -155,6 +173,39 @@ impl KeyRing {
         self.keys.store(Arc::new(keys));
         Ok(())
     }
+
+    /// Every file of the folder that ends in `.pem`, with its key or what is wrong with it.
+    fn read_folder(&self) -> Result<Vec<(PathBuf, Result<KeyFile, KeyFileError>)>, KeyRingError> {
+        let failed = |source| KeyRingError::Folder { folder: self.folder.clone(), source };
+        let entries = match std::fs::read_dir(&self.folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(failed(error)),
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(failed)?.path();
+            if path.extension().is_some_and(|extension| extension == "pem") {
+                let key = self.read_key(&path);
+                found.push((path, key));
+            }
+        }
+        Ok(found)
+    }
+
+    fn read_key(&self, path: &Path) -> Result<KeyFile, KeyFileError> {
+        let key = file::read(path)?;
+        let environment = match self.rules {
+            FolderRules::Strict { .. } => Environment::Production,
+            FolderRules::Lenient => Environment::Development,
+        };
+        // A warning is given once, not at each reload.
+        let is_known = self.keys.load().iter().any(|entry| entry.id == key.id);
+        if environment.is_production() || !is_known {
+            key.file.check_exposure(environment)?;
+        }
+        Ok(key)
+    }
 }
 
 impl std::fmt::Debug for KeyRing {
@@ -162,22 +213,4 @@ impl std::fmt::Debug for KeyRing {
         let ids: Vec<_> = self.keys.load().iter().map(|entry| entry.id.clone()).collect();
         f.debug_struct("KeyRing").field("folder", &self.folder).field("ids", &ids).finish_non_exhaustive()
     }
-}
-
-fn read_folder(folder: &Path) -> Result<Vec<(SigningKey, Timestamp)>, KeyRingError> {
-    let failed = |source| KeyRingError::Folder { folder: folder.into(), source };
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(failed(error)),
-    };
-    let mut keys = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(failed)?.path();
-        if path.extension().is_some_and(|extension| extension == "pem") {
-            let file = file::read(&path)?;
-            keys.push((file.key, Timestamp::try_from(file.modified).unwrap_or(Timestamp::UNIX_EPOCH)));
-        }
-    }
-    Ok(keys)
 }

@@ -27,6 +27,11 @@ impl Quota {
     pub fn with_burst(self, tokens: u32) -> Self {
         Self { burst: self.interval.saturating_mul(u64::from(tokens.max(1))), ..self }
     }
+
+    /// So many times as many, at once and in the long run.
+    pub(super) fn times(self, factor: u32) -> Self {
+        Self { interval: (self.interval / u64::from(factor)).max(1), burst: self.burst }
+    }
 }
 
 /// A bucket, full at first. Times are counted from any fixed moment.

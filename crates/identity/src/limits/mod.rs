@@ -5,14 +5,16 @@ mod address;
 mod bucket;
 mod in_flight;
 mod limiter;
+mod network;
 #[cfg(test)]
 mod tests;
 mod throttles;
 
-pub use address::{AddressKey, AddressRules};
+pub use address::{AddressKey, AddressLimiter, AddressRules};
 pub use bucket::{Bucket, Quota};
 pub use in_flight::{InFlight, Slot};
 pub use limiter::Limiter;
+pub use network::{Network, NoNetwork};
 pub use throttles::{Limit, Throttles};
 
 use std::time::Duration;

@@ -97,7 +97,7 @@ proptest! {
 
     #[test]
     fn no_header_makes_the_address_panic(header in "\\PC{0,80}", proxies in 0usize..5) {
-        let rules = AddressRules { trusted_proxies: proxies, exempt_loopback: false };
+        let rules = AddressRules { trusted_proxies: proxies, exempt_loopback: false, ..AddressRules::default() };
         let client = rules.client(peer(), [header.as_str(), ""].into_iter());
         prop_assert!(rules.key(client).is_some());
     }
@@ -183,15 +183,52 @@ fn headers_are_believed_as_far_as_our_proxies_wrote_them() {
         (1, &[""], "10.0.0.1"),
     ];
     for (trusted_proxies, headers, expected) in cases {
-        let rules = AddressRules { trusted_proxies, exempt_loopback: false };
+        let rules = AddressRules { trusted_proxies, exempt_loopback: false, ..AddressRules::default() };
         let client = rules.client(peer(), headers.iter().copied());
         assert_eq!(client, expected.parse::<IpAddr>().unwrap(), "{trusted_proxies} {headers:?}");
     }
 }
 
 #[test]
+fn headers_of_who_came_past_our_proxies_are_not_believed() {
+    let networks: Vec<Network> = ["10.0.0.0/8", "2001:db8::/32"].map(|text| text.parse().unwrap()).into();
+    let rules =
+        AddressRules { trusted_proxies: 1, trusted_networks: networks.into(), exempt_loopback: false };
+    for (peer, expected) in [
+        ("10.9.9.9", "1.1.1.1"),
+        ("::ffff:10.9.9.9", "1.1.1.1"),
+        ("2001:db8::7", "1.1.1.1"),
+        ("192.0.2.1", "192.0.2.1"),
+        ("2001:db9::7", "2001:db9::7"),
+    ] {
+        let client = rules.client(peer.parse().unwrap(), ["6.6.6.6, 1.1.1.1"].into_iter());
+        assert_eq!(client.to_string(), expected, "{peer}");
+    }
+}
+
+#[test]
+fn a_site_of_ipv6_has_a_bucket_besides_those_of_its_networks() {
+    let began = Instant::now();
+    let limiter = AddressLimiter::new(Limit::LoginAddress, Quota::new(2, SECOND), 100_000, began);
+    let rules = AddressRules::default();
+    let take = |site: u16, network: u16| {
+        let address = std::net::Ipv6Addr::new(0x2001, 0xdb8, site, network, 0, 0, 0, 1);
+        limiter.take(rules.key(address.into()).unwrap(), began) == Decision::Allowed
+    };
+    assert_eq!([take(1, 0), take(1, 0), take(1, 0)], [true, true, false]);
+    // 32 tokens for all networks of the site, of which two are gone.
+    assert_eq!((1..1000).filter(|network| take(1, *network)).count(), 30);
+    assert!(take(2, 0));
+    let take = |last: u8| {
+        let key = rules.key(std::net::Ipv4Addr::new(192, 0, 2, last).into()).unwrap();
+        limiter.take(key, began) == Decision::Allowed
+    };
+    assert!((0..=255).all(take));
+}
+
+#[test]
 fn bytes_that_are_no_text_hide_nothing_that_stands_right_of_them() {
-    let rules = AddressRules { trusted_proxies: 1, exempt_loopback: false };
+    let rules = AddressRules { trusted_proxies: 1, exempt_loopback: false, ..AddressRules::default() };
     let client = |headers: &[&'static [u8]]| rules.client(peer(), headers.iter().copied()).to_string();
     assert_eq!(client(&[b"\xff, 1.1.1.1"]), "1.1.1.1");
     assert_eq!(client(&[b"\xff\xfe", b"\xe4, 6.6.6.6,1.1.1.1 "]), "1.1.1.1");
@@ -202,17 +239,17 @@ fn bytes_that_are_no_text_hide_nothing_that_stands_right_of_them() {
 
 #[test]
 fn a_network_of_ipv6_counts_as_one_and_loopback_may_count_for_nothing() {
-    let rules = AddressRules { trusted_proxies: 0, exempt_loopback: true };
+    let rules = AddressRules { trusted_proxies: 0, exempt_loopback: true, ..AddressRules::default() };
     let key = |address: &str| rules.key(address.parse().unwrap());
     assert_eq!(key("2001:db8:0:1::1"), key("2001:db8:0:1:ffff::2"));
     assert_ne!(key("2001:db8:0:1::1"), key("2001:db8:0:2::1"));
     assert_ne!(key("192.0.2.1"), key("192.0.2.2"));
     assert_eq!(key("::ffff:192.0.2.1"), key("192.0.2.1"));
     assert_eq!([key("127.0.0.1"), key("::1"), key("::ffff:127.0.0.1")], [None; 3]);
-    let strict = AddressRules { exempt_loopback: false, ..rules };
+    let strict = AddressRules { exempt_loopback: false, ..rules.clone() };
     assert!(strict.key("127.0.0.1".parse().unwrap()).is_some());
     // Behind a proxy the address is what a header says.
-    let behind = AddressRules { trusted_proxies: 1, ..rules };
+    let behind = AddressRules { trusted_proxies: 1, ..rules.clone() };
     for claimed in ["127.0.0.1", "::1"] {
         assert!(behind.key(behind.client(peer(), [claimed].into_iter())).is_some());
     }

@@ -3,6 +3,8 @@
 
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
+use subtle::ConstantTimeEq as _;
+use zeroize::Zeroizing;
 
 use super::Password;
 
@@ -27,6 +29,15 @@ impl Default for Cost {
     }
 }
 
+impl Cost {
+    /// Whether a stored hash of this cost may be computed by who makes its own at `usual`.
+    fn is_within(self, usual: Self) -> bool {
+        let work = |cost: Self| u64::from(cost.memory_kib) * u64::from(cost.passes);
+        self.memory_kib <= usual.memory_kib.saturating_mul(MOST_TIMES_DEARER)
+            && work(self) <= work(usual).saturating_mul(MOST_TIMES_DEARER.into())
+    }
+}
+
 /// A hash could not be computed or read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum HashError {
@@ -36,11 +47,12 @@ pub(super) enum HashError {
     Format(#[source] argon2::password_hash::phc::Error),
     #[error("the password hash lacks its salt or output, or is not of Argon2id")]
     Incomplete,
-    #[error("the password hash asks for {0} KiB of memory")]
-    TooCostly(u32),
+    #[error("the password hash asks for {memory_kib} KiB of memory and {passes} passes over it")]
+    TooCostly { memory_kib: u32, passes: u32 },
 }
 
-/// How much dearer than our own a stored hash may be; a row must not be able to take all memory.
+/// How much dearer than our own a stored hash may be, in memory and in work: a row must neither take all memory nor hold
+/// a thread for long.
 const MOST_TIMES_DEARER: u32 = 16;
 
 pub(super) struct Hasher {
@@ -58,6 +70,7 @@ impl Hasher {
         let params = params(self.cost)?;
         let salt: [u8; SALT_BYTES] = rand::random();
         let output = self.compute(password, &params, Version::V0x13, &salt, HASH_BYTES)?;
+        let output = Output::new(&output).map_err(HashError::Format)?;
         let hash = PasswordHash {
             algorithm: Algorithm::Argon2id.ident(),
             version: Some(Version::V0x13.into()),
@@ -80,15 +93,16 @@ impl Hasher {
         let version =
             stored.version.map_or(Ok(Version::V0x10), Version::try_from).map_err(HashError::Argon2)?;
         let params = Params::try_from(&stored).map_err(|_| HashError::Incomplete)?;
-        if params.m_cost() > self.cost.memory_kib.saturating_mul(MOST_TIMES_DEARER) {
-            return Err(HashError::TooCostly(params.m_cost()));
+        let cost = Cost { memory_kib: params.m_cost(), passes: params.t_cost(), lanes: params.p_cost() };
+        if !cost.is_within(self.cost) {
+            return Err(HashError::TooCostly { memory_kib: cost.memory_kib, passes: cost.passes });
         }
         let output = self.compute(password, &params, version, salt, expected.len())?;
-        let cost = Cost { memory_kib: params.m_cost(), passes: params.t_cost(), lanes: params.p_cost() };
-        // `Output` compares in constant time.
-        Ok((output == *expected, cost != self.cost || version != Version::V0x13))
+        let is_right = output.ct_eq(expected.as_bytes()).into();
+        Ok((is_right, cost != self.cost || version != Version::V0x13))
     }
 
+    /// What comes out of a guess may be what is stored: it is wiped when it is dropped.
     fn compute(
         &mut self,
         password: &Password,
@@ -96,18 +110,17 @@ impl Hasher {
         version: Version,
         salt: &[u8],
         length: usize,
-    ) -> Result<Output, HashError> {
+    ) -> Result<Zeroizing<Vec<u8>>, HashError> {
         let blocks = params.block_count();
         if self.memory.len() < blocks {
             self.memory.resize(blocks, Block::new());
         }
         let argon2 = Argon2::new(Algorithm::Argon2id, version, params.clone());
-        let mut output = [0; Output::MAX_LENGTH];
-        let output = output.get_mut(..length).ok_or(HashError::Incomplete)?;
+        let mut output = Zeroizing::new(vec![0; length]);
         argon2
-            .hash_password_into_with_memory(password.bytes(), salt, output, &mut self.memory[..blocks])
+            .hash_password_into_with_memory(password.bytes(), salt, &mut output, &mut self.memory[..blocks])
             .map_err(HashError::Argon2)?;
-        Output::new(output).map_err(HashError::Format)
+        Ok(output)
     }
 }
 
@@ -166,6 +179,9 @@ mod tests {
             "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ",
             "$argon2i$v=19$m=64,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$c29tZXNhbHRzb21lc2FsdA",
             "$argon2id$v=19$m=4000000,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$c29tZXNhbHRzb21lc2FsdA",
+            "$argon2id$v=19$m=64,t=17,p=1$c29tZXNhbHRzb21lc2FsdA$c29tZXNhbHRzb21lc2FsdA",
+            "$argon2id$v=19$m=1024,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$c29tZXNhbHRzb21lc2FsdA",
+            "$argon2id$v=19$m=8,t=4294967295,p=1$c29tZXNhbHRzb21lc2FsdA$c29tZXNhbHRzb21lc2FsdA",
         ] {
             assert!(hasher.verify(&password("password"), bad).is_err(), "{bad}");
         }

@@ -2,9 +2,11 @@
 //! shown or logged; what is stored is a PHC string.
 
 mod hasher;
+mod lanes;
 mod pool;
 mod rules;
 
 pub use hasher::Cost;
+pub use lanes::Lane;
 pub use pool::{PasswordPool, PoolSettings, StartError, Verdict};
 pub use rules::Password;

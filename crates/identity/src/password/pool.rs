@@ -1,8 +1,8 @@
-//! The threads that compute password hashes: few, of low priority, behind a short queue, so that log-ins cannot starve
-//! the rest. A full queue is said at once. Whoever stops waiting is not computed for.
+//! The threads that compute password hashes: few, of low priority, behind short queues, so that log-ins cannot starve
+//! the rest. Who is known waits in a queue of its own, so that strangers who guess cannot push it out. A full queue is
+//! said at once. Whoever stops waiting is not computed for.
 
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 
 use super::Password;
 use super::hasher::{Cost, HashError, Hasher, check};
+use super::lanes::{Lane, Lanes};
 use crate::metrics::shed;
 
 /// The queue in metrics.
@@ -26,7 +27,7 @@ const NICE: i32 = 10;
 pub struct PoolSettings {
     /// Threads, from 1.
     pub threads: usize,
-    /// How many may wait.
+    /// How many may wait in each lane.
     pub queue: usize,
     /// What a new hash costs.
     pub cost: Cost,
@@ -71,8 +72,7 @@ pub enum StartError {
 
 /// The pool. Dropping it lets the threads finish what waits, and waits for them.
 pub struct PasswordPool {
-    /// `None` only while it is dropped.
-    jobs: Option<SyncSender<Job>>,
+    jobs: Arc<Lanes<Job>>,
     threads: Vec<JoinHandle<()>>,
     /// Compared with for players that there are not, so that they take as long.
     dummy: Arc<str>,
@@ -111,21 +111,19 @@ impl PasswordPool {
             "Time to work off a batch of a queue, failed or not.",
         );
         let time = Histogram::of(&time, HTTP_SECONDS, "queue", QUEUE);
-        let (jobs, receiver) = sync_channel(queue);
         let mut pool = Self {
-            jobs: Some(jobs),
+            jobs: Arc::new(Lanes::new(queue)),
             threads: Vec::new(),
             dummy,
             retry_after,
             depth: Gauge::of(&depth, "queue", QUEUE),
             shed: shed(),
         };
-        let receiver = Arc::new(Mutex::new(receiver));
         for number in 0..threads.max(1) {
-            let (receiver, time) = (receiver.clone(), time.clone());
+            let (jobs, time) = (pool.jobs.clone(), time.clone());
             let thread = std::thread::Builder::new()
                 .name(format!("password-{number}"))
-                .spawn(move || work_off(&receiver, Hasher::new(cost), &time));
+                .spawn(move || work_off(&jobs, Hasher::new(cost), &time));
             pool.threads.push(thread.map_err(StartError::Thread)?);
         }
         Ok(pool)
@@ -135,9 +133,9 @@ impl PasswordPool {
     ///
     /// # Errors
     /// `unavailable` with a time to come back when the queue is full; `internal` otherwise.
-    pub async fn hash(&self, password: Password) -> Result<String, Failure> {
+    pub async fn hash(&self, lane: Lane, password: Password) -> Result<String, Failure> {
         let (sender, receiver) = oneshot::channel();
-        self.submit(Work::Hash(password, sender))?;
+        self.submit(lane, Work::Hash(password, sender))?;
         answer(receiver).await
     }
 
@@ -146,32 +144,32 @@ impl PasswordPool {
     ///
     /// # Errors
     /// See [`PasswordPool::hash`].
-    pub async fn verify(&self, password: Password, phc: Option<&str>) -> Result<Verdict, Failure> {
+    pub async fn verify(
+        &self,
+        lane: Lane,
+        password: Password,
+        phc: Option<&str>,
+    ) -> Result<Verdict, Failure> {
         let is_known = phc.is_some();
         let phc = phc.map_or_else(|| self.dummy.clone(), Arc::from);
         let (sender, receiver) = oneshot::channel();
-        self.submit(Work::Verify(password, phc, sender))?;
+        self.submit(lane, Work::Verify(password, phc, sender))?;
         let (is_right, is_rehash_due) = answer(receiver).await?;
         Ok(if is_right && is_known { Verdict::Right { is_rehash_due } } else { Verdict::Wrong })
     }
 
-    fn submit(&self, work: Work) -> Result<(), Failure> {
-        let Some(jobs) = &self.jobs else { return Err(Failure::internal("the password pool has ended")) };
-        match jobs.try_send(Job { work, waiting: self.depth.enter() }) {
-            Ok(()) => Ok(()),
-            Err(TrySendError::Full(_)) => {
-                self.shed.increment(1);
-                let message = "too many log-ins by password at once, try again";
-                Err(Failure::new(ErrorKind::Unavailable, message).with_retry_after(self.retry_after))
-            }
-            Err(TrySendError::Disconnected(_)) => Err(Failure::internal("the password threads have ended")),
-        }
+    fn submit(&self, lane: Lane, work: Work) -> Result<(), Failure> {
+        self.jobs.push(lane, Job { work, waiting: self.depth.enter() }).map_err(|_full| {
+            self.shed.increment(1);
+            let message = "too many log-ins by password at once, try again";
+            Failure::new(ErrorKind::Unavailable, message).with_retry_after(self.retry_after)
+        })
     }
 }
 
 impl Drop for PasswordPool {
     fn drop(&mut self) {
-        drop(self.jobs.take());
+        self.jobs.end();
         for thread in self.threads.drain(..) {
             // A panic there was reported where it happened.
             let _ended = thread.join();
@@ -183,14 +181,11 @@ async fn answer<T>(receiver: oneshot::Receiver<Result<T, HashError>>) -> Result<
     receiver.await.map_err(Failure::internal)?.map_err(Failure::internal)
 }
 
-fn work_off(jobs: &Mutex<Receiver<Job>>, mut hasher: Hasher, time: &Histogram) {
+fn work_off(jobs: &Lanes<Job>, mut hasher: Hasher, time: &Histogram) {
     // Elsewhere than on Linux it would concern the whole process. Not being allowed to is no reason not to work.
     #[cfg(target_os = "linux")]
     let _allowed = rustix::process::setpriority_process(None, NICE);
-    loop {
-        // Bound to a name, so that the lock is released before the work begins.
-        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(Job { work, waiting }) = job else { return };
+    while let Some(Job { work, waiting }) = jobs.next() {
         drop(waiting);
         // The caller may be gone by the time its turn comes.
         match work {

@@ -33,7 +33,12 @@ fn sensitive_doors_open_for_whom_they_must_and_for_nobody_else() {
     let policy = Policy::new();
     for Sensitive { door, player, game_server, operator, service, open } in sensitive() {
         let opens = |caller: &Caller| policy.check(door, caller).is_ok();
-        let ada = Player { id: PlayerId(7), session: SessionId(1), name: "ada".into() };
+        let ada = Player {
+            id: PlayerId(7),
+            session: SessionId(1),
+            name: "ada".into(),
+            tier: battlearena_proto::Tier::Free,
+        };
         assert!(!opens(&Caller::Anonymous), "{door:?}");
         assert_eq!(opens(&Caller::Player(ada)), player, "{door:?}");
         assert_eq!((opens(&Caller::Service), opens(&Caller::Open)), (service, open), "{door:?}");
@@ -134,7 +139,12 @@ fn sensitive() -> Vec<Sensitive> {
 #[test]
 fn a_key_is_exchanged_by_its_holder_alone() {
     let (policy, door) = (Policy::new(), Door::Http("POST", "/api/keys/token"));
-    let ada = Player { id: PlayerId(7), session: SessionId(1), name: "ada".into() };
+    let ada = Player {
+        id: PlayerId(7),
+        session: SessionId(1),
+        name: "ada".into(),
+        tier: battlearena_proto::Tier::Free,
+    };
     for outsider in [Caller::Anonymous, Caller::Player(ada), Caller::Service, Caller::Open] {
         assert!(policy.check(door, &outsider).is_err(), "{outsider:?}");
     }

@@ -106,6 +106,7 @@ pub const TABLE: &[Entry] = &[
     rpc("battlearena.analytics.v1.AnalyticsService/GetPlayerRank", STATISTICS),
     rpc("battlearena.analytics.v1.AnalyticsService/ExportPoints", Access::SERVICES),
     rpc("battlearena.realtime.v1.RealtimeService/ListMessages", CHAT_READS),
+    rpc("battlearena.realtime.v1.RealtimeService/ListPlayerMessages", Access::SERVICES),
     rpc("grpc.health.v1.Health/Check", Access::PUBLIC),
     rpc("grpc.health.v1.Health/Watch", Access::PUBLIC),
     rpc("grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Access::PUBLIC),

@@ -16,7 +16,12 @@ fn key(scopes: Scopes) -> Key {
 }
 
 fn callers() -> [(&'static str, Caller); 8] {
-    let player = Player { id: PlayerId(7), session: SessionId(1), name: "ada".into() };
+    let player = Player {
+        id: PlayerId(7),
+        session: SessionId(1),
+        name: "ada".into(),
+        tier: battlearena_proto::Tier::Free,
+    };
     [
         ("anonymous", Caller::Anonymous),
         ("player", Caller::Player(player)),
@@ -91,6 +96,7 @@ fn sort_of(door: Door<'_>) -> &'static str {
             ("battlearena.analytics.v1.AnalyticsService", "ExportPoints") => "services",
             ("battlearena.analytics.v1.AnalyticsService", _) => "reads",
             ("battlearena.realtime.v1.RealtimeService", "ListMessages") => "operators or services",
+            ("battlearena.realtime.v1.RealtimeService", "ListPlayerMessages") => "services",
             other => panic!("no expectation for {other:?}"),
         },
         Door::Socket("hello") => "public",

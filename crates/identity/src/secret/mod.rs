@@ -10,6 +10,7 @@ use std::str::FromStr;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use zeroize::Zeroize as _;
 
 pub use setting::{SecretName, SecretSetting};
 pub use strength::{SecretError, Weakness};
@@ -26,11 +27,20 @@ impl Secret {
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
     }
+
+    /// A copy of a text.
+    pub fn of(text: &str) -> Self {
+        Self(text.into())
+    }
 }
 
 impl From<String> for Secret {
-    fn from(text: String) -> Self {
-        Self(text.into())
+    /// The text is copied to where it is wiped, and wiped where it was: a `String` that is fitted to its size leaves its
+    /// old place as it is.
+    fn from(mut text: String) -> Self {
+        let secret = Self::of(&text);
+        text.zeroize();
+        secret
     }
 }
 
@@ -38,7 +48,7 @@ impl FromStr for Secret {
     type Err = Infallible;
 
     fn from_str(text: &str) -> Result<Self, Infallible> {
-        Ok(Self(text.into()))
+        Ok(Self::of(text))
     }
 }
 
@@ -78,7 +88,7 @@ impl serde::de::Visitor<'_> for Text {
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Secret, E> {
-        Ok(Secret(text.into()))
+        Ok(Secret::of(text))
     }
 
     fn visit_string<E: serde::de::Error>(self, text: String) -> Result<Secret, E> {

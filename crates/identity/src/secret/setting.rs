@@ -2,18 +2,15 @@
 //! the machine can read.
 
 use std::fmt;
-use std::io::Read;
 use std::marker::PhantomData;
 use std::path::PathBuf;
 
+use battlearena_runtime::{Environment, SecretFile};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command, value_parser};
 
 use super::{Secret, SecretError};
-
-/// Largest file that is read as a secret, in bytes.
-const MOST_FILE_BYTES: u64 = 8 * 1024;
 
 /// What a secret is called.
 pub trait SecretName: 'static {
@@ -34,31 +31,32 @@ pub trait SecretName: 'static {
 pub struct SecretSetting<N> {
     value: Option<Secret>,
     file: Option<PathBuf>,
+    /// Decides about a file that others can read.
+    environment: Environment,
     name: PhantomData<fn() -> N>,
 }
 
 impl<N: SecretName> SecretSetting<N> {
     /// As if the environment had given it.
     pub fn given(secret: Option<Secret>) -> Self {
-        Self { value: secret, file: None, name: PhantomData }
+        Self { value: secret, file: None, environment: Environment::default(), name: PhantomData }
     }
 
     /// The secret if it was given, from whichever source; a file loses the newline at its end.
     ///
     /// # Errors
-    /// [`SecretError::Ambiguous`], [`SecretError::Unreadable`].
+    /// [`SecretError::Ambiguous`]; [`SecretError::File`] when it cannot be read, is too large, or, in production, can be
+    /// read by others.
     pub fn read(&self) -> Result<Option<Secret>, SecretError> {
         let setting = N::VARIABLE;
         match (&self.value, &self.file) {
             (Some(_), Some(_)) => Err(SecretError::Ambiguous { setting }),
             (Some(value), None) => Ok(Some(value.clone())),
             (None, Some(file)) => {
-                let mut text = String::new();
-                std::fs::File::open(file)
-                    .and_then(|file| file.take(MOST_FILE_BYTES).read_to_string(&mut text))
-                    .map_err(|source| SecretError::Unreadable { setting, source })?;
-                text.truncate(text.trim_end_matches(['\r', '\n']).len());
-                Ok(Some(Secret::from(text)))
+                let unusable = |source| SecretError::File { setting, source };
+                let file = SecretFile::read(file).map_err(unusable)?;
+                file.check_exposure(self.environment).map_err(unusable)?;
+                Ok(Some(Secret::of(file.text.expose().trim_end_matches(['\r', '\n']))))
             }
             (None, None) => Ok(None),
         }
@@ -77,7 +75,12 @@ impl<N: SecretName> SecretSetting<N> {
 
 impl<N> Clone for SecretSetting<N> {
     fn clone(&self) -> Self {
-        Self { value: self.value.clone(), file: self.file.clone(), name: PhantomData }
+        Self {
+            value: self.value.clone(),
+            file: self.file.clone(),
+            environment: self.environment,
+            name: PhantomData,
+        }
     }
 }
 
@@ -105,7 +108,7 @@ impl<N: SecretName> clap::Args for SecretSetting<N> {
                 N::VARIABLE
             ))
             .value_parser(value_parser!(PathBuf));
-        command.arg(value).arg(file)
+        Environment::augment_args(command.arg(value).arg(file))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -131,6 +134,7 @@ impl<N: SecretName> clap::FromArgMatches for SecretSetting<N> {
                 .get_one::<PathBuf>(N::FILE_OPTION)
                 .filter(|path| !path.as_os_str().is_empty())
                 .cloned(),
+            environment: Environment::from_arg_matches(matches)?,
             name: PhantomData,
         })
     }
@@ -143,6 +147,9 @@ impl<N: SecretName> clap::FromArgMatches for SecretSetting<N> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt as _;
+
     use clap::{Args as _, FromArgMatches as _};
 
     use super::*;
@@ -203,6 +210,28 @@ mod tests {
             parse::<Inherited>(&["--inherited-file", path]).unwrap().read(),
             Err(SecretError::Ambiguous { setting: "CARGO_MANIFEST_DIR" })
         ));
+    }
+
+    #[test]
+    fn a_file_that_others_can_read_or_that_is_too_large_is_refused() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = file.path().to_str().unwrap();
+        let read = |words: &[&str]| {
+            let words = [&["--absent-file", path], words].concat();
+            parse::<Absent>(&words).unwrap().read_strong().map_err(|error| {
+                let source = std::error::Error::source(&error).map(ToString::to_string);
+                format!("{error}: {}", source.unwrap_or_default())
+            })
+        };
+        std::fs::write(file.path(), "q8Zr2Lk5Vn1Xc7Bm4Ts9Wd3Fg6Hj0Pyu").unwrap();
+        std::fs::set_permissions(file.path(), Permissions::from_mode(0o644)).unwrap();
+        assert!(read(&[]).is_ok());
+        let error = read(&["--environment", "production"]).unwrap_err();
+        assert!(error.contains("ARENA_TEST_ABSENT_FILE") && error.contains("mode 644"), "{error}");
+        std::fs::set_permissions(file.path(), Permissions::from_mode(0o600)).unwrap();
+        assert!(read(&["--environment", "production"]).is_ok());
+        std::fs::write(file.path(), "q8Zr2Lk5Vn1Xc7Bm4Ts9Wd3Fg6Hj0Pyu\n".repeat(250)).unwrap();
+        assert!(read(&[]).unwrap_err().contains("more than 8192 bytes"));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Which secrets are none: too short, a placeholder that was never replaced, or a pattern. A check of form, not of
 //! entropy: what passes may still have been published somewhere.
 
+use battlearena_runtime::SecretFileError;
+
 use super::Secret;
 
 /// Fewest bytes of a secret that a machine made: 32 hexadecimal digits are 128 bits.
@@ -57,14 +59,14 @@ pub enum SecretError {
         /// Its environment variable.
         setting: &'static str,
     },
-    /// Its file cannot be read.
-    #[error("cannot read the file that {setting}_FILE names")]
-    Unreadable {
+    /// Its file cannot be used.
+    #[error("the file that {setting}_FILE names cannot be used")]
+    File {
         /// Its environment variable.
         setting: &'static str,
         /// Why.
         #[source]
-        source: std::io::Error,
+        source: SecretFileError,
     },
     /// It is no secret.
     #[error(

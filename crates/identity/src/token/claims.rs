@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use battlearena_proto::PlayerId;
+use battlearena_proto::{PlayerId, Tier};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +36,9 @@ pub(super) struct Claims<'a> {
     /// The name of a player.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     name: Option<Cow<'a, str>>,
+    /// What a player pays for the service; free where it is not said, or not known here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tier: Option<Cow<'a, str>>,
     iat: i64,
     nbf: i64,
     exp: i64,
@@ -46,6 +49,7 @@ impl<'a> Claims<'a> {
         Self {
             sid: Some(player.session.0.to_string().into()),
             name: Some((&*player.name).into()),
+            tier: Some(player.tier.as_str().into()),
             ..Self::new(player.id.to_string().into(), Role::Player, from, until)
         }
     }
@@ -65,6 +69,7 @@ impl<'a> Claims<'a> {
             sid: None,
             scope: None,
             name: None,
+            tier: None,
             iat: from,
             nbf: from,
             exp: until.as_second(),
@@ -77,7 +82,7 @@ impl<'a> Claims<'a> {
         now: Timestamp,
         longest_life: Duration,
     ) -> Result<(Caller, Timestamp), Refusal> {
-        let Self { iss, aud, sub: _, role: _, sid: _, scope: _, name: _, iat, nbf, exp } = self;
+        let Self { iss, aud, sub: _, role: _, sid: _, scope: _, name: _, tier: _, iat, nbf, exp } = self;
         if iss != ISSUER {
             return Err(Refusal::WrongIssuer);
         }
@@ -110,6 +115,7 @@ impl<'a> Claims<'a> {
                 id: PlayerId(number(&self.sub)?),
                 session: SessionId(number(self.sid.as_deref()?)?),
                 name: self.name.as_deref()?.into(),
+                tier: self.tier.as_deref().and_then(|word| word.parse().ok()).unwrap_or(Tier::Free),
             })),
             Role::GameServer => key().map(Caller::GameServer),
             Role::Operator => key().map(Caller::Operator),

@@ -27,6 +27,8 @@ pub enum Refusal {
     Revoked,
     /// The signing keys have not been learned yet, so that nothing can be told about it.
     NoKeysYet,
+    /// The signing keys were learned too long ago to be trusted still.
+    StaleKeys,
 }
 
 label! {
@@ -38,7 +40,7 @@ label! {
         Revoked = "revoked",
         /// Anything else that is wrong with it.
         Malformed = "malformed",
-        /// Our fault: the keys are not there.
+        /// Our fault: the keys are not there, or too old.
         Unavailable = "unavailable",
     }
 }
@@ -56,6 +58,7 @@ impl Refusal {
             Self::WrongIssuer => "wrong_issuer",
             Self::Revoked => "revoked",
             Self::NoKeysYet => "no_keys_yet",
+            Self::StaleKeys => "stale_keys",
         }
     }
 
@@ -64,7 +67,7 @@ impl Refusal {
         match self {
             Self::Expired => RefusalReason::Expired,
             Self::Revoked => RefusalReason::Revoked,
-            Self::NoKeysYet => RefusalReason::Unavailable,
+            Self::NoKeysYet | Self::StaleKeys => RefusalReason::Unavailable,
             Self::Malformed
             | Self::WrongKey
             | Self::BadSignature
@@ -79,7 +82,7 @@ impl Refusal {
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         match refusal {
-            Refusal::NoKeysYet => Self::unavailable("the check of tokens", refusal),
+            Refusal::NoKeysYet | Refusal::StaleKeys => Self::unavailable("the check of tokens", refusal),
             Refusal::Malformed
             | Refusal::WrongKey
             | Refusal::BadSignature

@@ -115,7 +115,7 @@ impl Inner {
     fn recall(&self, authorization: Option<&str>, now: Timestamp) -> Option<Caller> {
         match Bearer::of(authorization).ok()?? {
             Bearer::Token(token) => {
-                let generation = self.keys.current()?.generation();
+                let generation = self.keys.current(now).ok()?.generation();
                 let verified = self.cache.recall(&TokenCache::key(token), generation)?;
                 let holds = verified.expires > now && !self.revocations.refuse(&verified.caller, now);
                 holds.then_some(verified.caller)
@@ -134,7 +134,7 @@ impl Inner {
         if token.len() > super::MOST_TOKEN_BYTES {
             return Err(Refusal::Malformed);
         }
-        let keys = self.keys.current().ok_or(Refusal::NoKeysYet)?;
+        let keys = self.keys.current(now)?;
         let place = TokenCache::key(token);
         let verified = match self.cache.get(&place, keys.generation()) {
             Some(verified) => verified,

@@ -29,12 +29,15 @@ pub(super) fn judge<A, T>(delivery: &Delivery<A>, check: impl FnOnce(&A) -> Resu
     }
 }
 
-/// Judges a call that must be refused in one way.
-pub(super) fn judge_refusal<A>(delivery: &Delivery<A>, expected: ErrorKind) -> Verdict<()> {
+/// Judges a call that must be refused in one of these ways.
+pub(super) fn judge_refusal<A>(delivery: &Delivery<A>, expected: &[ErrorKind]) -> Verdict<()> {
     match &delivery.result {
-        Err(Error::Refused(Refusal { kind, .. })) if *kind == expected => Verdict::Applied(()),
+        Err(Error::Refused(Refusal { kind, .. })) if expected.contains(kind) => Verdict::Applied(()),
         Err(error) => Verdict::NotApplied(problem(error)),
-        Ok(_) => Verdict::NotApplied(Problem::plain(format!("accepted instead of {expected}"))),
+        Ok(_) => {
+            let expected = expected.first().map_or("refused", |kind| kind.as_str());
+            Verdict::NotApplied(Problem::plain(format!("accepted instead of {expected}")))
+        }
     }
 }
 
@@ -136,12 +139,12 @@ mod tests {
 
     #[test]
     fn a_mistake_must_be_refused_in_the_right_way() {
-        assert_eq!(judge_refusal(&refused(ErrorKind::NotFound), ErrorKind::NotFound), Verdict::Applied(()));
+        let expected = &[ErrorKind::NotFound, ErrorKind::Throttled];
+        for right in [ErrorKind::NotFound, ErrorKind::Throttled] {
+            assert_eq!(judge_refusal(&refused(right), expected), Verdict::Applied(()));
+        }
         for wrong in [refused(ErrorKind::Invalid), delivered(Ok(())), unanswered(1)] {
-            assert!(
-                matches!(judge_refusal(&wrong, ErrorKind::NotFound), Verdict::NotApplied(_)),
-                "{wrong:?}"
-            );
+            assert!(matches!(judge_refusal(&wrong, expected), Verdict::NotApplied(_)), "{wrong:?}");
         }
     }
 }

@@ -122,7 +122,7 @@ impl Players {
     pub(crate) async fn simulate_heartbeat(&self, match_id: MatchId, due: Instant) {
         let span = operation_span!("simulate_heartbeat", match.id = match_id.get());
         let delivery = self.deliver(&span, &self.cast.server(), calls::heartbeat(match_id)).await;
-        let verdict = match judge_refusal(&delivery, ErrorKind::Conflict) {
+        let verdict = match judge_refusal(&delivery, &[ErrorKind::Conflict]) {
             Verdict::Applied(()) => Verdict::Applied(()),
             Verdict::NotApplied(_) | Verdict::Unknown(_) => judge(&delivery, judge::anything),
         };

@@ -78,9 +78,16 @@ async fn an_honest_platform_passes() {
     let decided = |status| books.transactions.iter().filter(move |((_, is), _)| *is == status);
     assert_eq!(outcome.summary.purchases_failed, decided("failed").map(|(_, (count, _))| count).sum::<i64>());
     assert!(outcome.summary.purchases_completed > 0 && books.repeated == 0);
-    for mistake in ["mistake: unknown player", "mistake: malformed body", "mistake: unknown match"] {
+    for mistake in [
+        "mistake: unknown player",
+        "mistake: wrong password",
+        "mistake: malformed body",
+        "mistake: unknown match",
+    ] {
         assert_eq!(operation(&outcome, mistake).errors, 0);
     }
+    assert_eq!(total(&outcome, "refused log-ins").grown, books.refused_log_ins);
+    assert_eq!(operation(&outcome, "mistake: wrong password").count, books.refused_log_ins as u64);
 }
 
 #[tokio::test(flavor = "multi_thread")]

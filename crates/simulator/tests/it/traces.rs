@@ -69,7 +69,12 @@ async fn every_operation_is_a_trace_of_its_own_with_its_outcome() {
 
     let ends = ["complete match", "crash match", "end match at stop"];
     let reads = ["get player", "get rank", "list matches", "get leaderboard", "get stats"];
-    let mistakes = ["mistake: unknown player", "mistake: malformed body", "mistake: unknown match"];
+    let mistakes = [
+        "mistake: unknown player",
+        "mistake: wrong password",
+        "mistake: malformed body",
+        "mistake: unknown match",
+    ];
     for (name, rows) in [
         ("simulate_registration", &["register player"][..]),
         ("simulate_player_login", &["player login"]),

@@ -44,6 +44,7 @@ pub(crate) fn feed_event(body: &Body) -> Option<(&'static str, Value)> {
         | Body::PlayerSanctioned(_)
         | Body::KeyChanged(_)
         | Body::PlayerDeleted(_)
+        | Body::PlayerRenamed(_)
         | Body::AccessRefused(_)
         | Body::SystemEventRecorded(_) => None,
     }

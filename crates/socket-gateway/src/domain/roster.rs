@@ -54,6 +54,13 @@ impl Roster {
         }
     }
 
+    /// A player who may be there has another name.
+    pub(crate) fn rename(&mut self, player_id: i64, username: &Arc<str>) {
+        if let Some(present) = self.present.get_mut(&player_id) {
+            present.username = username.clone();
+        }
+    }
+
     /// How many players are there.
     pub(crate) fn count(&self) -> usize {
         self.present.len()
@@ -99,6 +106,9 @@ mod tests {
         assert_eq!(roster.take_changes(), Some(joined));
         roster.leave(7);
         assert_eq!((roster.count(), roster.take_changes()), (1, None));
+        roster.rename(7, &"lovelace".into());
+        roster.rename(8, &"nobody".into());
+        assert_eq!(roster.players(9), [Player { player_id: 7, username: "lovelace" }]);
         roster.leave(7);
         let changes = roster.take_changes().unwrap();
         assert_eq!((changes.count, changes.left.len(), roster.players(9).len()), (0, 1, 0));

@@ -9,7 +9,7 @@ use actix_http::{Request, Response};
 use actix_web::http::header::{HOST, HeaderName, ORIGIN, RETRY_AFTER, SEC_WEBSOCKET_KEY};
 use actix_web::http::{Method, StatusCode};
 use battlearena_identity::Gatekeeper;
-use battlearena_identity::limits::{AddressKey, Decision, InFlight, Limit, Limiter, Quota, Slot};
+use battlearena_identity::limits::{AddressLimiter, Decision, InFlight, Limit, Quota, Slot};
 use battlearena_runtime::Readiness;
 
 use super::PATH;
@@ -32,7 +32,7 @@ pub(crate) struct Entrance {
     pub(crate) readiness: Readiness,
     pub(crate) gatekeeper: std::sync::Arc<Gatekeeper>,
     pub(crate) origins: Origins,
-    connects: Limiter<AddressKey>,
+    connects: AddressLimiter,
     places: InFlight,
 }
 
@@ -60,7 +60,7 @@ impl Entrance {
         connects: Quota,
         places: usize,
     ) -> Self {
-        let connects = Limiter::new(Limit::Connect, connects, MOST_ADDRESSES, Instant::now());
+        let connects = AddressLimiter::new(Limit::Connect, connects, MOST_ADDRESSES, Instant::now());
         Self { readiness, gatekeeper, origins, connects, places: InFlight::new(places, NO_ROOM) }
     }
 

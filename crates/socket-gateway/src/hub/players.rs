@@ -72,6 +72,29 @@ impl Players {
         sockets.iter().for_each(|socket| socket.set_blocked(blocked.clone()));
     }
 
+    /// Whom a player has blocked, in order, as the database has it.
+    pub(crate) fn replace(&self, player_id: i64, list: Vec<i64>) {
+        self.change(player_id, |blocked| *blocked = list);
+    }
+
+    /// A player has another name, on every connection.
+    pub(crate) fn rename(&self, player_id: i64, username: &Arc<str>) {
+        let state = lock(&self.0);
+        let sockets = state.connected.get(&player_id).into_iter().flatten();
+        sockets.for_each(|socket| socket.set_username(username.clone()));
+    }
+
+    /// Who is connected.
+    pub(crate) fn connected(&self) -> Vec<i64> {
+        lock(&self.0).connected.keys().copied().collect()
+    }
+
+    /// Those of some players who are connected.
+    pub(crate) fn connected_of(&self, player_ids: Vec<i64>) -> Vec<i64> {
+        let state = lock(&self.0);
+        player_ids.into_iter().filter(|player_id| state.connected.contains_key(player_id)).collect()
+    }
+
     /// Who was connected since the last call.
     pub(crate) fn take_seen(&self) -> Vec<i64> {
         let mut state = lock(&self.0);

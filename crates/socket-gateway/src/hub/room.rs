@@ -57,6 +57,11 @@ impl Room {
         self.has_untold_changes.store(true, Ordering::Release);
     }
 
+    /// A player who may be here has another name.
+    pub(super) fn rename(&self, player_id: i64, username: &Arc<str>) {
+        lock(&self.roster).rename(player_id, username);
+    }
+
     /// Says who is here.
     pub(crate) fn presence(&self, id: Option<&str>) -> Vec<u8> {
         let roster = lock(&self.roster);

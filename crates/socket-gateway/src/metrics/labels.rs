@@ -36,6 +36,13 @@ label! {
 }
 
 label! {
+    /// The feature that is used here; the gateway has the others.
+    pub(crate) enum Feature {
+        Chat = "chat",
+    }
+}
+
+label! {
     /// Which way.
     pub(crate) enum Direction {
         In = "in",

@@ -210,10 +210,10 @@ impl Writer {
                 let (_, born, said) = by_room.entry(draft.room.id).or_insert_with(new);
                 *born = draft.received.min(*born);
                 said.push(draft.to_said(*stored));
+                Metrics::get().stored(draft.socket.tier());
             }
         }
         for (room, born, said) in by_room.into_values() {
-            Metrics::get().stored(said.len() as u64);
             self.publish(room, &said, born).await;
         }
         for (draft, outcome) in group.iter().zip(outcomes) {

@@ -3,13 +3,15 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::io::{ErrorKind, IoSlice};
+use std::io::IoSlice;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use battlearena_identity::limits::Slot;
 use battlearena_telemetry::metrics::InFlight;
-use tokio::net::TcpStream;
+use battlearena_tls::Stream;
+use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 
 use super::frame::{Decoder, Item, Violation, pong_frame};
 use super::outbox::{Fate, SLOW_CONSUMER};
@@ -33,13 +35,15 @@ thread_local! {
 
 /// One connection, until its end.
 pub(crate) struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     socket: Arc<Socket>,
     session: Session,
     decoder: Decoder,
     writing: VecDeque<Chunk>,
     /// Bytes of the first chunk that were written.
     written: usize,
+    /// Whether written bytes may wait in a TLS session.
+    is_unflushed: bool,
     /// How far the end has come.
     ending: Ending,
     _open: InFlight,
@@ -59,7 +63,7 @@ struct Ending {
 impl Connection {
     /// A connection after its handshake; `early` came right behind it. It keeps its place to the end.
     pub(crate) fn new(
-        stream: TcpStream,
+        stream: Stream,
         early: &[u8],
         session: Session,
         most_bytes: usize,
@@ -76,6 +80,7 @@ impl Connection {
             decoder,
             writing: VecDeque::new(),
             written: 0,
+            is_unflushed: false,
             ending: Ending::default(),
             _open,
             _place: place,
@@ -111,6 +116,10 @@ impl Connection {
     fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<Result<Fate, ()>> {
         loop {
             if self.writing.is_empty() {
+                if self.is_unflushed {
+                    ready!(Pin::new(&mut self.stream).poll_flush(context)).map_err(drop)?;
+                    self.is_unflushed = false;
+                }
                 let fate = ready!(self.socket.outbox.poll_take(context, &mut self.writing));
                 if self.writing.is_empty() {
                     return Poll::Ready(Ok(fate));
@@ -121,12 +130,9 @@ impl Connection {
             {
                 continue;
             }
-            ready!(self.stream.poll_write_ready(context)).map_err(drop)?;
-            match self.write_some() {
-                Ok(count) => self.advance(count),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                Err(_) => return Poll::Ready(Err(())),
-            }
+            let count = ready!(self.poll_write_some(context)).map_err(drop)?;
+            self.is_unflushed = true;
+            self.advance(count);
         }
     }
 
@@ -144,13 +150,14 @@ impl Connection {
         self.writing.front().is_some_and(|chunk| chunk.sent == Sent::Control && chunk.bytes[0] & 0x0F == 8)
     }
 
-    fn write_some(&self) -> std::io::Result<usize> {
+    fn poll_write_some(&mut self, context: &mut Context<'_>) -> Poll<std::io::Result<usize>> {
         let mut slices = [IoSlice::new(&[]); SLICES];
         let mut skip = self.written;
         for (slice, chunk) in slices.iter_mut().zip(&self.writing) {
             *slice = IoSlice::new(&chunk.bytes[std::mem::take(&mut skip)..]);
         }
-        self.stream.try_write_vectored(&slices[..self.writing.len().min(SLICES)])
+        let count = self.writing.len().min(SLICES);
+        Pin::new(&mut self.stream).poll_write_vectored(context, &slices[..count])
     }
 
     fn advance(&mut self, count: usize) {
@@ -175,9 +182,8 @@ impl Connection {
             return Poll::Ready(Err(()));
         }
         if self.writing.is_empty() && !self.ending.is_shut {
-            self.ending.is_shut = true;
             // The only failure is that the client is gone, which the read finds out.
-            let _gone = rustix::net::shutdown(&self.stream, rustix::net::Shutdown::Write);
+            self.ending.is_shut = Pin::new(&mut self.stream).poll_shutdown(context).is_ready();
         }
         ready!(self.poll_read(context))?;
         while !self.ending.is_broken {
@@ -227,24 +233,22 @@ impl Connection {
     }
 
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ()>> {
-        ready!(self.stream.poll_read_ready(context)).map_err(drop)?;
         let Self { stream, decoder, ending, .. } = self;
         let read = SCRATCH.with_borrow_mut(|scratch| {
-            let count = stream.try_read(scratch)?;
+            let mut buffer = ReadBuf::new(scratch);
+            ready!(Pin::new(stream).poll_read(context, &mut buffer))?;
             if !ending.is_broken {
-                decoder.feed(&scratch[..count]);
+                decoder.feed(buffer.filled());
             }
-            Ok(count)
+            Poll::Ready(std::io::Result::Ok(buffer.filled().len()))
         });
-        Poll::Ready(match read {
-            Ok(0) => Err(()),
+        match ready!(read) {
+            Ok(0) | Err(_) => Poll::Ready(Err(())),
             Ok(_) => {
                 self.session.heard();
-                Ok(())
+                Poll::Ready(Ok(()))
             }
-            Err(error) if std::io::Error::kind(&error) == ErrorKind::WouldBlock => Ok(()),
-            Err(_) => Err(()),
-        })
+        }
     }
 
     /// How the connection ended: as it was told to, or otherwise.

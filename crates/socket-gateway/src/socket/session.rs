@@ -34,7 +34,8 @@ use crate::service::Draft;
 pub(crate) struct Session {
     hub: Arc<Hub>,
     socket: Arc<Socket>,
-    player: Option<(i64, Arc<str>)>,
+    /// Who plays; nobody before hello.
+    player: Option<i64>,
     rooms: Vec<Listening>,
     hears_feed: bool,
     bucket: Bucket,
@@ -225,15 +226,14 @@ impl Session {
 
     fn say(&self, asked: Asked, room: &str, client_id: String, text: String) -> Result<(), Refusal> {
         let Asked { id, began, span, received: _ } = asked;
-        let (Some((player_id, username)), Some(Listening { room, is_joined: true })) =
-            (self.player.clone(), self.find(room))
+        let (Some(player_id), Some(Listening { room, is_joined: true })) = (self.player, self.find(room))
         else {
             return Err(Refusal::conflict("join the room first").with_client_id(&client_id));
         };
         self.hub.writer.submit(Draft {
             room: room.clone(),
             player_id,
-            username,
+            username: self.socket.username(),
             client_id,
             text,
             socket: self.socket.clone(),
@@ -247,7 +247,7 @@ impl Session {
 
     /// Who plays; 0 before hello, when nothing is asked of it.
     fn player_id(&self) -> i64 {
-        self.player.as_ref().map_or(0, |(player_id, _)| *player_id)
+        self.player.unwrap_or(0)
     }
 
     fn answer(&self, answer: &Answer<'_>) {
@@ -266,7 +266,7 @@ impl Session {
             otel.status_code = Empty,
             messaging.operation.name = received.as_str(),
             messaging.destination.name = room,
-            player.id = self.player.as_ref().map(|(player_id, _)| *player_id),
+            player.id = self.player,
             "error.type" = Empty,
         );
         if !command.traceparent.is_empty() {
@@ -288,7 +288,7 @@ impl Drop for Session {
         if let Some(feed) = self.hub.feed.get().filter(|_| self.hears_feed) {
             feed.unsubscribe(&self.socket);
         }
-        if let Some((player_id, _)) = self.player {
+        if let Some(player_id) = self.player {
             self.hub.players.went(player_id, &self.socket);
         }
         self.hub.forget(&self.socket);

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use crate::domain::Said;
 
-pub(crate) static ALL: &[&Statement] = &[&STORE, &NEWEST, &BETWEEN, &FORGET];
+pub(crate) static ALL: &[&Statement] = &[&STORE, &NEWEST, &BETWEEN, &OF_AUTHOR, &FORGET];
 
 /// A message to be stored.
 pub(crate) struct NewMessage<'a> {
@@ -149,6 +149,25 @@ pub(crate) async fn after(
     limit: i64,
 ) -> Result<Vec<Said>, StorageError> {
     Ok(database.query(&BETWEEN, &[&room_id, &offset, &limit]).await?.iter().map(said).collect())
+}
+
+static OF_AUTHOR: Statement = Statement::new(
+    "messages_of_player",
+    "SELECT",
+    "messages",
+    "select m.message_offset, m.player_id, m.username, m.text, m.client_id, m.created_at, r.name
+     from socket.messages m join socket.rooms r on r.room_id = m.room_id
+     where m.player_id = $1 order by m.created_at desc, m.room_id, m.message_offset desc limit $2",
+);
+
+/// The newest messages of a player, newest first, each with the name of its room.
+pub(crate) async fn of_author(
+    database: &Database,
+    player_id: i64,
+    limit: i64,
+) -> Result<Vec<(String, Said)>, StorageError> {
+    let rows = database.query(&OF_AUTHOR, &[&player_id, &limit]).await?;
+    Ok(rows.iter().map(|row| (row.get(6), said(row))).collect())
 }
 
 static FORGET: Statement = Statement::new(

@@ -80,7 +80,13 @@ async fn follow(hub: &Hub, log: &InstrumentedChannel, backoff: &mut Backoff) -> 
     loop {
         let batch = next(&mut stream).await?;
         publish(feed, &batch.events);
-        deleted_players(&batch.events).for_each(|player_id| hub.forget_name(player_id));
+        for event in &batch.events {
+            match &event.body {
+                Some(Body::PlayerDeleted(deleted)) => hub.forget_name(deleted.player_id),
+                Some(Body::PlayerRenamed(renamed)) => hub.rename(renamed.player_id, &renamed.username),
+                _ => {}
+            }
+        }
     }
 }
 
@@ -118,8 +124,8 @@ async fn subscribe(
     log: &InstrumentedChannel,
     after_offset: i64,
 ) -> Result<Streaming<SubscribeResponse>, FeedError> {
-    let kinds = FEED_KINDS.iter().copied().chain([EventKind::PlayerDeleted.as_str()]);
-    let kinds = kinds.map(str::to_owned).collect();
+    let names = [EventKind::PlayerDeleted.as_str(), EventKind::PlayerRenamed.as_str()];
+    let kinds = FEED_KINDS.iter().copied().chain(names).map(str::to_owned).collect();
     let request = SubscribeRequest { after_offset, kinds, since: None };
     Ok(EventLogServiceClient::new(log.clone()).subscribe(request).await?.into_inner())
 }

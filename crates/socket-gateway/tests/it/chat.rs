@@ -88,7 +88,7 @@ async fn history_is_read_in_pages_and_over_grpc() {
 
     let channel = battlearena_telemetry::grpc::connect(&gateway.grpc).unwrap();
     let mut service = RealtimeServiceClient::new(channel);
-    let request = ListMessagesRequest { room: "lobby".into(), limit: 3, before_offset: 3 };
+    let request = ListMessagesRequest { room: "lobby".into(), limit: 3, before_offset: 3, viewer_id: 0 };
     let answer = service.list_messages(request.clone()).await.unwrap().into_inner();
     let texts: Vec<_> =
         answer.messages.iter().map(|message| (message.offset, message.text.as_str())).collect();
@@ -96,6 +96,7 @@ async fn history_is_read_in_pages_and_over_grpc() {
     for wrong in [
         ListMessagesRequest { room: "a b".into(), ..request.clone() },
         ListMessagesRequest { limit: 0, ..request.clone() },
+        ListMessagesRequest { viewer_id: -1, ..request.clone() },
         ListMessagesRequest { before_offset: -1, ..request },
     ] {
         assert_eq!(service.list_messages(wrong).await.unwrap_err().code(), tonic::Code::InvalidArgument);

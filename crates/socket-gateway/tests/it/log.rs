@@ -54,6 +54,7 @@ impl Log {
             http: any,
             grpc: any,
             open_bind_any: false,
+            tls: battlearena_tls::Settings::default(),
             identity: identity.clone(),
             event_retention_days: 90,
             database: DatabaseSettings::for_url(&url),

@@ -1,9 +1,12 @@
 //! Who must not speak, whom somebody does not want to hear, and who is forgotten.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use battlearena_proto::events::event::Body;
-use battlearena_proto::events::{PlayerDeleted, PlayerRegistered, PlayerSanctioned};
+use battlearena_proto::events::{PlayerDeleted, PlayerRegistered, PlayerRenamed, PlayerSanctioned};
+use battlearena_proto::realtime::realtime_service_client::RealtimeServiceClient;
+use battlearena_proto::realtime::{ListMessagesRequest, ListPlayerMessagesRequest};
 use battlearena_proto::timestamp_to_wire;
 use battlearena_storage::Statement;
 use jiff::Timestamp;
@@ -129,6 +132,108 @@ async fn who_is_blocked_is_not_heard_live_in_recovery_or_in_history() {
     assert_eq!(ada.messages_through(5).await.len(), 5);
     let listed = ada.ask(json!({"type": "blocks"}), "blocks").await;
     assert_eq!(listed["player_ids"], json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_block_holds_on_other_replicas_and_in_history_for_a_viewer() {
+    let here = Gateway::start().await;
+    let there = Gateway::start_on(config(&here.url)).await;
+    let mut ada_here = here.player(1).await;
+    let [mut ada, mut bob] = [there.player(1).await, there.player(2).await];
+    ada.join("lobby").await;
+    bob.join("lobby").await;
+    bob.chat("lobby", "1", "before").await;
+    assert_eq!(ada.hear("message").await["offset"], 1);
+    block(&mut ada_here, "block", 2).await;
+    // Her own message comes, and none of his before it.
+    let mut number = 1;
+    let told = loop {
+        number += 2;
+        bob.chat("lobby", &number.to_string(), "unheard").await;
+        ada.say(json!({"type": "message", "room": "lobby", "client_id": number.to_string(), "text": "mine"}))
+            .await;
+        let told = ada.hear("message").await;
+        if told["player_id"] == 1 {
+            break told;
+        }
+        assert!(number < 1000, "the block does not get there");
+        ada.hear("ack").await;
+    };
+    assert_eq!(told["text"], "mine");
+
+    let channel = tonic::transport::Endpoint::new(there.grpc.clone()).unwrap().connect().await.unwrap();
+    let mut service = RealtimeServiceClient::new(channel);
+    let mut page = async |viewer_id| {
+        let request = ListMessagesRequest { room: "lobby".into(), limit: 100, before_offset: 0, viewer_id };
+        let page = service.list_messages(request).await.unwrap().into_inner().messages;
+        page.iter().map(|message| message.player_id).collect::<BTreeSet<_>>()
+    };
+    assert_eq!([page(0).await, page(1).await, page(3).await].map(|page| page.len()), [2, 1, 2]);
+    assert_eq!(page(1).await, BTreeSet::from([1]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_player_takes_what_it_said_with_it() {
+    let gateway = Gateway::start().await;
+    let [mut ada, mut bob] = [gateway.player(1).await, gateway.player(2).await];
+    for room in ["lobby", "den"] {
+        ada.join(room).await;
+        bob.join(room).await;
+        bob.chat(room, "b", "from bob").await;
+    }
+    for number in 0..120 {
+        let room = if number % 2 == 0 { "lobby" } else { "den" };
+        ada.chat(room, &number.to_string(), &number.to_string()).await;
+    }
+    block(&mut ada, "block", 2).await;
+    let channel = tonic::transport::Endpoint::new(gateway.grpc.clone()).unwrap().connect().await.unwrap();
+    let mut service = RealtimeServiceClient::new(channel);
+    let request = ListPlayerMessagesRequest { player_id: 1, limit: 10_000 };
+    let parts = service.list_player_messages(request).await.unwrap().into_inner();
+    let parts: Vec<_> = futures::TryStreamExt::try_collect(parts).await.unwrap();
+    let sizes: Vec<_> = parts.iter().map(|part| (part.messages.len(), part.blocked_ids.len())).collect();
+    assert_eq!(sizes, [(100, 1), (20, 0)]);
+    let said = parts.iter().flat_map(|part| &part.messages);
+    let texts: Vec<_> =
+        said.map(|said| (said.room.as_str(), said.message.as_ref().unwrap().text.clone())).collect();
+    assert_eq!((&texts[0], &texts[119]), (&("den", "119".to_owned()), &("lobby", "0".to_owned())));
+    for wrong in [(0, 10), (1, 0), (1, 10_001)] {
+        let request = ListPlayerMessagesRequest { player_id: wrong.0, limit: wrong.1 };
+        let status = service.list_player_messages(request).await.unwrap_err();
+        assert_eq!(status.code(), tonic::Code::InvalidArgument);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_player_who_is_renamed_speaks_under_the_new_name() {
+    let mut log = Log::start().await;
+    let gateway = log.gateway().await;
+    let mut ada = gateway.player(7).await;
+    ada.join("lobby").await;
+    ada.chat("lobby", "before", "x").await;
+    // A subscription that begins after the rename has nothing to tell of it.
+    eventually(async || {
+        let mut client = gateway.player(9).await;
+        client.say(json!({"type": "subscribe", "channel": "feed"})).await;
+        (client.next().await.unwrap()["type"] == "subscribed").then_some(())
+    })
+    .await;
+    let renamed = PlayerRenamed { player_id: 7, username: "lovelace".into(), name_version: 1 };
+    log.tell(Body::PlayerRenamed(renamed)).await;
+    let names = eventually(async || {
+        let here = gateway.player(9).await.ask(json!({"type": "join", "room": "lobby"}), "joined").await;
+        assert_eq!(here["type"], "joined");
+        let mut bob = gateway.player(8).await;
+        bob.join("lobby").await;
+        let here = bob.ask(json!({"type": "presence", "room": "lobby"}), "presence").await;
+        here["players"].to_string().contains("lovelace").then_some(here)
+    })
+    .await;
+    assert!(!names.to_string().contains("player 7"), "{names}");
+    ada.chat("lobby", "after", "x").await;
+    let page = ada.ask(json!({"type": "history", "room": "lobby"}), "history").await;
+    let names = [0, 1].map(|place: usize| page["messages"][place]["username"].clone());
+    assert_eq!(names, [json!("player 7"), json!("lovelace")]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

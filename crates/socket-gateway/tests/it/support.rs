@@ -48,6 +48,7 @@ pub(crate) fn config(url: &str) -> Config {
         most_connections: 100_000,
         connects_per_minute: 300,
         connects_burst: 100,
+        tls: battlearena_tls::Settings::default(),
         identity: Settings::open(),
         commands_per_second: 50,
         commands_burst: 200,

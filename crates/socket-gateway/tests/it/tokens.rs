@@ -19,7 +19,12 @@ use crate::support::{Gateway, eventually};
 
 /// A token of a player called ada, which was made so many seconds ago.
 fn token_of(issuer: &Issuer, player_id: i64, session: i64, seconds_ago: i64) -> String {
-    let player = Player { id: PlayerId(player_id), session: SessionId(session), name: "ada".into() };
+    let player = Player {
+        id: PlayerId(player_id),
+        session: SessionId(session),
+        name: "ada".into(),
+        tier: battlearena_proto::Tier::Free,
+    };
     let made = Timestamp::now() - SignedDuration::from_secs(seconds_ago);
     issuer.signer().for_player(&player, made).unwrap().text.expose().to_owned()
 }

@@ -155,6 +155,15 @@ pub enum ClusterError {
         #[source]
         source: tokio_postgres::Error,
     },
+    /// The user of the monitoring could not be made, or not be let in.
+    #[error("cannot let the monitoring look at the database \"{database}\"")]
+    Monitor {
+        /// Its name.
+        database: String,
+        /// What PostgreSQL says.
+        #[source]
+        source: tokio_postgres::Error,
+    },
     /// Waiting for the child, or stopping it, failed.
     #[error("lost track of PostgreSQL")]
     Lost(#[source] io::Error),

@@ -69,6 +69,15 @@ impl Programs {
         self.bin.join("postgres")
     }
 
+    /// Whether the installation brings pg_stat_statements; some packages leave it to another one.
+    pub(super) fn has_statement_statistics(&self) -> bool {
+        ["../lib", "../lib/postgresql"].iter().any(|folder| {
+            ["so", "dylib"].iter().any(|ending| {
+                self.bin.join(folder).join("pg_stat_statements").with_extension(ending).is_file()
+            })
+        })
+    }
+
     fn at(bin: &Path) -> Option<Self> {
         // The link in PATH may be in a folder that holds some of the programs only.
         let postgres = bin.join("postgres").canonicalize().ok()?;

@@ -15,6 +15,13 @@ use tokio_postgres::error::SqlState;
 use super::guard::Guard;
 use super::{Cluster, ClusterError, Durability, LogTail, connection_string};
 
+/// The user of a monitoring program: sees the statistics, and no row of any table.
+pub const MONITOR: &str = "monitoring";
+
+/// Makes [`MONITOR`] when there is none.
+const CREATE_MONITOR: &str = "do $$ begin create role monitoring login in role pg_monitor; \
+     exception when duplicate_object then null; end $$";
+
 /// How long PostgreSQL may take until it answers.
 const START: Duration = Duration::from_secs(30);
 
@@ -30,6 +37,7 @@ pub struct Running {
     child: Child,
     pid: u32,
     sockets: PathBuf,
+    statement_statistics: bool,
     guard: Arc<Guard>,
     ended: Option<ExitStatus>,
 }
@@ -55,8 +63,14 @@ impl Running {
         let child = Command::from(command).spawn().map_err(|e| ClusterError::run(&postgres, e))?;
         let pid = child.id().ok_or_else(|| ClusterError::Lost(std::io::ErrorKind::NotFound.into()))?;
         cluster.guard.watch(pid);
-        let guard = Arc::clone(&cluster.guard);
-        let mut running = Self { child, pid, sockets: cluster.sockets.clone(), guard, ended: None };
+        let mut running = Self {
+            child,
+            pid,
+            sockets: cluster.sockets.clone(),
+            statement_statistics: cluster.programs.has_statement_statistics(),
+            guard: Arc::clone(&cluster.guard),
+            ended: None,
+        };
         match running.answered().await? {
             Started::Answers => Ok(running),
             Started::Ended(status) => {
@@ -86,12 +100,27 @@ impl Running {
     /// PostgreSQL cannot be reached or refuses.
     pub async fn create_database(&self, name: &str) -> Result<String, ClusterError> {
         let statement = format!("create database \"{}\"", name.replace('"', "\"\""));
-        match self.execute(&statement).await {
+        match self.execute("postgres", &statement).await {
             Err(error) if error.code() != Some(&SqlState::DUPLICATE_DATABASE) => {
                 Err(ClusterError::CreateDatabase { database: name.to_owned(), source: error })
             }
             _ => Ok(self.connection_string(name)),
         }
+    }
+
+    /// Lets [`MONITOR`] look at a database: its sizes and counts, and the statistics of its statements where PostgreSQL
+    /// was installed with them.
+    ///
+    /// # Errors
+    /// PostgreSQL cannot be reached or refuses.
+    pub async fn let_monitor_in(&self, database: &str) -> Result<(), ClusterError> {
+        let failed = |source| ClusterError::Monitor { database: database.to_owned(), source };
+        self.execute(database, CREATE_MONITOR).await.map_err(failed)?;
+        if self.statement_statistics {
+            let extension = "create extension if not exists pg_stat_statements";
+            self.execute(database, extension).await.map_err(failed)?;
+        }
+        Ok(())
     }
 
     /// Waits until PostgreSQL ends, for whatever reason. May be cancelled and called again.
@@ -142,7 +171,7 @@ impl Running {
             if self.child.try_wait().map_err(ClusterError::Lost)?.is_some() {
                 return Ok(Started::Ended(self.wait().await?));
             }
-            if matches!(timeout(CONNECT, self.execute("select 1")).await, Ok(Ok(()))) {
+            if matches!(timeout(CONNECT, self.execute("postgres", "select 1")).await, Ok(Ok(()))) {
                 return Ok(Started::Answers);
             }
             sleep(Duration::from_millis(20)).await;
@@ -151,8 +180,8 @@ impl Running {
     }
 
     /// Runs one statement on a connection of its own, which is driven right here.
-    async fn execute(&self, statement: &str) -> Result<(), tokio_postgres::Error> {
-        let address = self.connection_string("postgres");
+    async fn execute(&self, database: &str, statement: &str) -> Result<(), tokio_postgres::Error> {
+        let address = self.connection_string(database);
         let (client, connection) = tokio_postgres::connect(&address, tokio_postgres::NoTls).await?;
         tokio::select! {
             result = client.batch_execute(statement) => result,
@@ -187,6 +216,9 @@ fn settings(cluster: &Cluster) -> Vec<String> {
         // Statements here are short; compiling one takes longer than running it.
         "jit=off".to_owned(),
     ];
+    if cluster.programs.has_statement_statistics() {
+        settings.push("shared_preload_libraries=pg_stat_statements".to_owned());
+    }
     settings.extend(
         match cluster.durability {
             Durability::Durable => {

@@ -84,6 +84,21 @@ async fn data_survive_a_restart_and_a_kill() {
 }
 
 #[tokio::test]
+async fn the_monitor_sees_statistics_and_no_rows() {
+    let running = ephemeral().await.unwrap();
+    let address = running.create_database("watched").await.unwrap();
+    running.let_monitor_in("watched").await.unwrap();
+    running.let_monitor_in("watched").await.unwrap();
+    query(&address, "create table private as select 7 as n").await.unwrap();
+    let monitor = address.replace(&format!("user={SUPERUSER}"), &format!("user={MONITOR}"));
+    let others = "select count(*) from pg_stat_statements where query like 'create table private%'";
+    assert_eq!(query(&monitor, others).await.unwrap().unwrap(), "1");
+    assert!(query(&monitor, "select pg_database_size('watched')").await.is_ok());
+    let refused = query(&monitor, "select n from private").await.unwrap_err();
+    assert_eq!(refused.code(), Some(&tokio_postgres::error::SqlState::INSUFFICIENT_PRIVILEGE));
+}
+
+#[tokio::test]
 async fn a_folder_in_use_is_refused() {
     let folder = folder();
     let data = folder.path().join("data");

@@ -42,12 +42,19 @@ pub struct RelaySettings {
     pub outbox_retention_days: u16,
 }
 
+impl RelaySettings {
+    /// The setting that names the event log, for messages.
+    pub const EVENT_LOG: &'static str = "--event-log-url (ARENA_EVENT_LOG_URL)";
+}
+
 /// Carries one outbox into the log.
 pub struct Relay {
     outbox: Outbox,
     database: Database,
     ownership: Ownership,
     wake: Wake,
+    /// How far the log was when it was last heard of.
+    acknowledged: Option<OutboxPosition>,
     log: EventLogServiceClient<InstrumentedChannel>,
     retention: Duration,
     queue: &'static str,
@@ -86,6 +93,7 @@ impl Relay {
             ownership: Ownership::new(database.clone(), format!("{schema} relay")),
             database,
             wake,
+            acknowledged: None,
             log: EventLogServiceClient::new(log),
             retention: Duration::from_secs(u64::from(settings.outbox_retention_days) * 86_400),
             queue,
@@ -103,10 +111,13 @@ impl Relay {
                     Ok(()) => {}
                     Err(error) => {
                         tracing::warn!(schema = self.outbox.schema, error = %chain(&error), "the relay pauses");
+                        self.tell_what_waits().await;
                         pause(&stop, backoff.next_pause()).await;
                     }
                 }
             }
+            // What waits is told by whoever owns the outbox now.
+            self.metrics.waiting(0, Duration::ZERO);
             if stop.is_cancelled() {
                 return;
             }
@@ -123,6 +134,7 @@ impl Relay {
         let mut empty_looks = 0_u32;
         let mut housekeeping: Option<Instant> = None;
         while is_owner() {
+            self.acknowledged = Some(position);
             if stop.is_cancelled() {
                 return self.last_words(position).await;
             }
@@ -253,6 +265,15 @@ impl Relay {
         transaction.commit().await?;
         self.metrics.died();
         Ok(())
+    }
+
+    /// A log that takes nothing shows in what waits for it. Nothing is told before the log was ever reached: how far it
+    /// is, only the log knows.
+    async fn tell_what_waits(&self) {
+        let Some(position) = &self.acknowledged else { return };
+        if let Ok((depth, oldest)) = self.outbox.waiting(position).await {
+            self.metrics.waiting(depth, oldest);
+        }
     }
 
     async fn keep_house(&self, position: &OutboxPosition) -> Result<(), RelayError> {

@@ -1,6 +1,7 @@
 //! The channel on which clients are built: `EventLogServiceClient::new(channel)`. A unary call takes at most what the
 //! current request has left, whatever the peer does; a stream takes as long as it takes.
 
+use std::error::Error;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -9,7 +10,9 @@ use battlearena_runtime::{Deadline, deadline};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::header::{AUTHORIZATION, HeaderValue};
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Request, Response, Uri};
+use hyper::rt::{Read, Write};
+use hyper_util::client::legacy::connect::HttpConnector;
 use tonic::body::Body;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
@@ -42,17 +45,28 @@ pub struct InstrumentedChannel {
 /// # Errors
 /// `uri` is not one.
 pub fn connect(uri: &str) -> Result<InstrumentedChannel, tonic::transport::Error> {
+    let mut tcp = HttpConnector::new();
+    tcp.set_nodelay(true);
+    Ok(connect_by(Endpoint::from_shared(uri.to_owned())?, tcp))
+}
+
+/// The same by a connector of the caller's, which knows more ways than TCP. Connecting is bounded all the same.
+pub fn connect_by<C>(endpoint: Endpoint, connector: C) -> InstrumentedChannel
+where
+    C: Service<Uri> + Send + 'static,
+    C::Response: Read + Write + Send + Unpin,
+    C::Future: Send,
+    Box<dyn Error + Send + Sync>: From<C::Error>,
+{
     let (interval, timeout) = KEEP_ALIVE;
-    let endpoint = Endpoint::from_shared(uri.to_owned())?
+    let endpoint = endpoint
         .connect_timeout(CONNECT_TIMEOUT)
-        .tcp_nodelay(true)
         .http2_keep_alive_interval(interval)
         .keep_alive_timeout(timeout)
         .keep_alive_while_idle(true);
     let uri = endpoint.uri();
-    let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
-    let peer = Peer { address: uri.host().unwrap_or_default().into(), port };
-    Ok(InstrumentedChannel { channel: endpoint.connect_lazy(), peer, credential: None })
+    let peer = Peer { address: uri.host().unwrap_or_default().into(), port: uri.port_u16().unwrap_or(80) };
+    InstrumentedChannel { channel: endpoint.connect_with_connector_lazy(connector), peer, credential: None }
 }
 
 impl InstrumentedChannel {

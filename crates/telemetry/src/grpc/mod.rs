@@ -14,7 +14,7 @@ use battlearena_proto::Failure;
 use tonic::Status;
 
 pub use body::MeasuredBody;
-pub use client::{InstrumentedChannel, connect};
+pub use client::{InstrumentedChannel, connect, connect_by};
 pub use server::{ServerLayer, ServerService, server_layer};
 
 /// A failure as the status that a method answers; logged with its chain if it is ours. Call it once a failure.

@@ -106,7 +106,7 @@ fn the_catalogue_knows_every_instrument() {
 async fn the_process_tells_of_itself() {
     let settings = crate::Settings {
         service_name: String::new(),
-        environment: "development".into(),
+        environment: battlearena_runtime::Environment::Development,
         log_format: crate::LogFormat::Auto,
         log_filter: "info".into(),
         access_log: false,

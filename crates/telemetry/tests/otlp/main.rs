@@ -26,7 +26,7 @@ const MANY: usize = 6_000;
 fn settings() -> Settings {
     Settings {
         service_name: std::env::var("OTEL_SERVICE_NAME").unwrap_or_default(),
-        environment: "production".into(),
+        environment: battlearena_runtime::Environment::Production,
         log_format: LogFormat::Auto,
         log_filter: "info".into(),
         metrics: battlearena_telemetry::Switch::On,

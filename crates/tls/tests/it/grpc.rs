@@ -1,7 +1,11 @@
 //! gRPC by tonic, over TLS and plain.
 
+use std::io::ErrorKind;
+
 use battlearena_tls::{Settings, Tls};
-use tokio::net::{TcpListener, TcpStream};
+use futures::future::FutureExt as _;
+use futures::stream::{FuturesUnordered, StreamExt as _};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use crate::pki::{Authority, Folder, client, server};
 use crate::support::{GrpcServer, chain, connect, health};
@@ -23,7 +27,7 @@ async fn without_a_certificate_ports_are_plain() {
     let mut grpc = GrpcServer::start(&plain).await;
     health(&plain, &grpc.url("http")).await.unwrap();
     assert!(grpc.peers.recv().await.unwrap().address.unwrap().ip().is_loopback());
-    assert!(plain.http_server().is_none() && plain.http_acceptor().is_plain());
+    assert!(plain.http_acceptor().is_plain() && plain.grpc_acceptor().is_plain());
     // A client that insists on TLS does not fall back.
     let insisting = client(&Folder::new(), &Authority::new("ours"));
     health(&insisting, &grpc.url("https")).await.unwrap_err();
@@ -83,27 +87,33 @@ async fn another_protocol_is_refused_in_the_handshake() {
     grpc.stop().await;
 }
 
-#[test]
-fn endpoints_name_the_port_that_is_meant() {
-    let tls = client(&Folder::new(), &Authority::new("ours"));
-    let table = [
-        ("https://match", "http://match:443/"),
-        ("https://[::1]", "http://[::1]:443/"),
-        ("https://match:9006", "http://match:9006/"),
-        ("http://match:9006", "http://match:9006/"),
-    ];
-    for (address, endpoint) in table {
-        assert_eq!(tls.dial(address).unwrap().0.uri().to_string(), endpoint);
+#[tokio::test(start_paused = true)]
+async fn silence_from_one_address_leaves_room_for_others() {
+    let (folder, authority) = (Folder::new(), Authority::new("ours"));
+    let acceptor = server(&folder, &authority).grpc_acceptor();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let connect = async |from: [u8; 4]| {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((from, 0).into()).unwrap();
+        let silent = socket.connect(address).await.unwrap();
+        (silent, listener.accept().await.unwrap().0)
+    };
+    let (mut silent, mut handshakes) = (Vec::new(), FuturesUnordered::new());
+    for _ in 0..257 {
+        let (client, accepted) = connect([127, 0, 0, 1]).await;
+        silent.push(client);
+        handshakes.push(acceptor.accept(accepted));
     }
-}
-
-#[test]
-fn addresses_need_a_scheme_and_a_host() {
-    let tls = Tls::load(&Settings::default()).unwrap();
-    for address in
-        ["", "localhost:9006", "/path", "ftp://localhost", "unix:/tmp/socket", "http://", "https://:1"]
-    {
-        let error = tls.dial(address).map(drop).unwrap_err().to_string();
-        assert!(error.ends_with(&format!("not {address}")), "{error}");
+    // The clock stands still while one of them can go on: only the one too many has ended.
+    let ended = handshakes.next().await.unwrap().err().unwrap();
+    assert_eq!(ended.kind(), ErrorKind::QuotaExceeded);
+    let (_elsewhere, accepted) = connect([127, 0, 0, 2]).await;
+    assert!(acceptor.accept(accepted).now_or_never().is_none(), "it waits for the client");
+    while let Some(ended) = handshakes.next().await {
+        assert_eq!(ended.err().unwrap().kind(), ErrorKind::TimedOut);
     }
+    // Over, they count no more.
+    let (_again, accepted) = connect([127, 0, 0, 1]).await;
+    assert!(acceptor.accept(accepted).now_or_never().is_none());
 }

@@ -1,5 +1,9 @@
 //! What is refused at the start, and what is said about it.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+
+use battlearena_runtime::Environment;
 use battlearena_tls::{Settings, Tls};
 
 use crate::pki::{Authority, Folder, VALID};
@@ -108,6 +112,27 @@ fn files_that_are_not_there_are_refused() {
         refused(&callers).contains("empty of --tls-client-ca (ARENA_TLS_CLIENT_CA): it holds no certificate")
     );
     Tls::load(&folder.serving()).unwrap();
+}
+
+#[test]
+fn a_key_that_others_can_read_is_refused_in_production() {
+    let folder = Folder::new();
+    folder.put_issued(&Authority::new("ours").issue());
+    let production = Settings { environment: Environment::Production, ..folder.serving() };
+    let set = |mode| std::fs::set_permissions(folder.path("tls.key"), Permissions::from_mode(mode)).unwrap();
+    set(0o600);
+    let tls = Tls::load(&production).unwrap();
+    set(0o644);
+    let said = refused(&production);
+    assert!(
+        said.contains("--tls-key (ARENA_TLS_KEY): ") && said.contains("(mode 644): chmod 600 it"),
+        "{said}"
+    );
+    // So is one that takes the place of a good one; in development it is said in the log alone.
+    tls.reload().unwrap_err();
+    Tls::load(&folder.serving()).unwrap();
+    folder.put("tls.key", &"x".repeat(8193));
+    assert!(refused(&folder.serving()).contains("has more than 8192 bytes"));
 }
 
 #[test]

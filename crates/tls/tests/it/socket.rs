@@ -3,9 +3,8 @@
 use std::net::SocketAddr;
 
 use actix_codec::{Framed, FramedParts};
-use actix_http::error::DispatchError;
 use actix_http::h1::Codec;
-use actix_http::{HttpService, Protocol, Request};
+use actix_http::{HttpService, Request};
 use actix_server::{Server, ServerHandle};
 use actix_service::{ServiceFactoryExt as _, fn_service};
 use battlearena_runtime::Tasks;
@@ -36,7 +35,7 @@ fn start(tls: &Tls, tasks: &Tasks) -> (SocketAddr, ServerHandle, mpsc::Receiver<
     let address = listener.local_addr().unwrap();
     let acceptor = tls.http_acceptor();
     let server = Server::build().workers(1).disable_signals().listen("http", listener, move || {
-        let (acceptor, sender) = (acceptor.clone(), sender.clone());
+        let sender = sender.clone();
         let upgrade = fn_service(move |(_, framed): (Request, Framed<Stream, Codec>)| {
             let sender = sender.clone();
             async move {
@@ -46,15 +45,7 @@ fn start(tls: &Tls, tasks: &Tasks) -> (SocketAddr, ServerHandle, mpsc::Receiver<
             }
         });
         let answer = fn_service(async |_: Request| Ok::<_, actix_http::Error>(actix_http::Response::ok()));
-        fn_service(move |connection: TcpStream| {
-            let acceptor = acceptor.clone();
-            async move {
-                let peer = connection.peer_addr().ok();
-                let stream = acceptor.accept(connection).await.map_err(DispatchError::Io)?;
-                Ok((stream, Protocol::Http1, peer))
-            }
-        })
-        .and_then(HttpService::build().upgrade(upgrade).finish(answer))
+        acceptor.clone().connections().and_then(HttpService::build().upgrade(upgrade).finish(answer))
     });
     let server = server.unwrap().run();
     let handle = server.handle();

@@ -5,8 +5,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
-use actix_web::{App, HttpServer, web};
+use actix_http::HttpService;
+use actix_server::{Server, ServerHandle};
+use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, map_config};
+use actix_web::dev::AppConfig;
+use actix_web::{App, web};
 use battlearena_runtime::{CancellationToken, Tasks};
 use battlearena_tls::rustls::ClientConfig;
 use battlearena_tls::rustls::pki_types::{CertificateDer, ServerName};
@@ -17,14 +20,14 @@ use tokio::sync::mpsc;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tonic::service::InterceptorLayer;
-use tonic::transport::Server;
+use tonic::transport::Server as Grpc;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
 /// Longer than anything takes here; nothing is measured by it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Actix-web on HTTPS, which says "hello". It stops with the value.
+/// Actix-web, on HTTPS when there is a certificate, which says "hello". It stops with the value.
 pub(crate) struct HttpsServer {
     pub(crate) address: SocketAddr,
     handle: ServerHandle,
@@ -33,17 +36,24 @@ pub(crate) struct HttpsServer {
 
 impl HttpsServer {
     pub(crate) fn start(tls: &Tls) -> Self {
-        let hello = || App::new().route("/", web::get().to(async || "hello"));
-        let server = HttpServer::new(hello)
-            .workers(1)
-            .disable_signals()
-            .bind_rustls_0_23("127.0.0.1:0", tls.http_server().unwrap())
-            .unwrap();
-        let address = server.addrs()[0];
-        let server = server.run();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let acceptor = tls.http_acceptor();
+        let server = Server::build().workers(1).disable_signals().listen("https", listener, move || {
+            let hello = App::new().route("/", web::get().to(async || "hello")).into_factory();
+            let hello = hello.map_err(|error: actix_web::Error| error.error_response());
+            let http = HttpService::build().finish(map_config(hello, |()| AppConfig::default()));
+            acceptor.clone().connections().and_then(http)
+        });
+        let server = server.unwrap().run();
         let (handle, tasks) = (server.handle(), Tasks::new());
         tasks.spawn("https", async move { server.await.unwrap() });
         Self { address, handle, tasks }
+    }
+
+    /// A path of it under a scheme.
+    pub(crate) fn url(&self, scheme: &str, path: &str) -> String {
+        format!("{scheme}://localhost:{}{path}", self.address.port())
     }
 
     pub(crate) async fn stop(self) {
@@ -71,7 +81,7 @@ impl GrpcServer {
         };
         let (_reporter, health) = tonic_health::server::health_reporter();
         let (stop, tasks) = (CancellationToken::new(), Tasks::new());
-        let server = Server::builder()
+        let server = Grpc::builder()
             .layer(InterceptorLayer::new(tell))
             .add_service(health)
             .serve_with_incoming_shutdown(
@@ -95,8 +105,7 @@ impl GrpcServer {
 
 /// Asks a gRPC server how it is, on a connection of its own.
 pub(crate) async fn health(tls: &Tls, url: &str) -> Result<(), tonic::Status> {
-    let (endpoint, connector) = tls.dial(url).unwrap();
-    let channel = endpoint.connect_timeout(PATIENCE).timeout(PATIENCE).connect_with_connector_lazy(connector);
+    let channel = tls.connect("--test", url).unwrap();
     HealthClient::new(channel).check(HealthCheckRequest::default()).await.map(drop)
 }
 

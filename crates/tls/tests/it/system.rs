@@ -48,7 +48,7 @@ fn inside_a_system_that_trusts_nobody() {
     let tls = Tls::load(&Settings::default()).unwrap();
     let said = "the system has no certificate authorities to trust; --tls-ca (ARENA_TLS_CA) names others";
     assert_eq!(tls.client().unwrap_err().to_string(), said);
-    assert_eq!(tls.dial("https://localhost:1").map(drop).unwrap_err().to_string(), said);
+    assert_eq!(tls.check("--test", "https://localhost:1").map(drop).unwrap_err().to_string(), said);
     // Who calls nobody over TLS needs no authority.
-    tls.dial("http://localhost:1").map(drop).unwrap();
+    tls.check("--test", "http://localhost:1").map(drop).unwrap();
 }

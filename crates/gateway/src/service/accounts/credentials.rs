@@ -1,7 +1,7 @@
 //! What players log in with: their password, and their devices.
 
 use battlearena_identity::credential::DeviceSecret;
-use battlearena_identity::password::{Password, Verdict};
+use battlearena_identity::password::{Lane, Password, Verdict};
 use battlearena_identity::{Secret, SessionId};
 use battlearena_proto::{ErrorKind, Failure, PlayerId};
 use battlearena_telemetry::note;
@@ -57,12 +57,12 @@ impl Accounts {
             let missing = || Failure::invalid("current_password", "the current password is needed");
             let current = current.ok_or_else(missing)?;
             self.limits.guess(&held.username, client)?;
-            if self.passwords.verify(current, Some(stored)).await? == Verdict::Wrong {
+            if self.passwords.verify(Lane::Known, current, Some(stored)).await? == Verdict::Wrong {
                 let failure = Failure::new(ErrorKind::Forbidden, "the current password is wrong");
                 return Err(failure.with_field("current_password"));
             }
         }
-        let hash = self.passwords.hash(new).await?;
+        let hash = self.passwords.hash(Lane::Known, new).await?;
         let traceparent = current_traceparent();
         let mut connection = self.database.connection().await?;
         let transaction = connection.begin().await?;

@@ -1,5 +1,8 @@
-//! Everything that the gateway holds about a player. Hashes are left out: they say nothing to anybody.
+//! Everything that the platform holds about a player. Hashes are left out: they say nothing to anybody. An export has all
+//! of it, or there is none.
 
+use battlearena_proto::matches::Match;
+use battlearena_proto::realtime::RoomMessage;
 use battlearena_proto::{Failure, PlayerId};
 use battlearena_telemetry::note;
 use jiff::Timestamp;
@@ -8,6 +11,8 @@ use tracing::instrument;
 
 use super::Accounts;
 use crate::domain::page::Page;
+use crate::service::chat::Chat;
+use crate::service::matches::Matches;
 use crate::service::unknown_player;
 use crate::store::accounts::{self, SessionRecord};
 use crate::store::credentials;
@@ -15,7 +20,7 @@ use crate::store::players::{self, Player};
 use crate::store::sanctions::{self, Sanction};
 use crate::store::transactions::{self, Transaction};
 
-/// Most purchases of an export, the newest; a page of them is read at a time.
+/// Most purchases of an export, and most matches, the newest; a page of them is read at a time.
 const MOST_PAGES: usize = 100;
 const PAGE: i32 = 100;
 
@@ -33,23 +38,44 @@ pub(crate) struct Export {
     pub(crate) sanctions: Vec<Sanction>,
     /// Newest first.
     pub(crate) transactions: Vec<Transaction>,
+    /// Newest first.
+    pub(crate) matches: Vec<Match>,
+    /// Newest first.
+    pub(crate) messages: Vec<RoomMessage>,
+    /// Whom the player has blocked.
+    pub(crate) blocked: Vec<i64>,
+}
+
+/// Who holds what the gateway does not.
+#[derive(Clone)]
+pub(crate) struct Holders {
+    pub(crate) matches: Matches,
+    pub(crate) chat: Chat,
 }
 
 impl Accounts {
-    /// Everything that the gateway holds about a player.
+    /// Everything that is held about a player.
     ///
     /// # Errors
-    /// Not found; the database's.
+    /// Not found; unavailable when one of the holders is; the database's.
     #[instrument(
         name = "export_account",
         skip_all,
         fields(player.id = id.get(), error.type = Empty, otel.status_code = Empty)
     )]
-    pub(crate) async fn export(&self, id: PlayerId) -> Result<Export, Failure> {
-        self.gather(id).await.inspect_err(note)
+    pub(crate) async fn export(&self, id: PlayerId, holders: &Holders) -> Result<Export, Failure> {
+        self.gather(id, holders).await.inspect_err(note)
     }
 
-    async fn gather(&self, id: PlayerId) -> Result<Export, Failure> {
+    async fn gather(&self, id: PlayerId, holders: &Holders) -> Result<Export, Failure> {
+        let export = self.gather_here(id).await?;
+        let matches = holders.matches_of(id).await?;
+        let (messages, blocked) = holders.chat.of_player(id).await?;
+        Ok(Export { matches, messages, blocked, ..export })
+    }
+
+    /// What the gateway itself holds.
+    async fn gather_here(&self, id: PlayerId) -> Result<Export, Failure> {
         let connection = self.database.connection().await?;
         let session = connection.session();
         let player = players::by_id(session, id).await?.ok_or_else(|| unknown_player(id))?;
@@ -73,6 +99,25 @@ impl Accounts {
             known_addresses: accounts::addresses(session, id).await?,
             sanctions: sanctions::of_player(session, id).await?,
             transactions: bought,
+            matches: Vec::new(),
+            messages: Vec::new(),
+            blocked: Vec::new(),
         })
+    }
+}
+
+impl Holders {
+    async fn matches_of(&self, id: PlayerId) -> Result<Vec<Match>, Failure> {
+        let mut played: Vec<Match> = Vec::new();
+        for _ in 0..MOST_PAGES {
+            let before = played.last().map(|last| last.match_id);
+            let page = self.matches.of_player(id, Page { limit: PAGE, before }).await?;
+            let is_last = page.len() < PAGE as usize;
+            played.extend(page);
+            if is_last {
+                break;
+            }
+        }
+        Ok(played)
     }
 }

@@ -1,9 +1,9 @@
 //! How players come in: by password, by device, and in open mode by their number. Whoever is refused learns neither
 //! whether there is such an account nor what was wrong; metrics and the event log do.
 
-use battlearena_identity::SessionId;
 use battlearena_identity::credential::{DeviceSecret, RefreshToken};
-use battlearena_identity::password::{Password, Verdict};
+use battlearena_identity::password::{Lane, Password, Verdict};
+use battlearena_identity::{Player, SessionId};
 use battlearena_proto::{ErrorKind, Failure, PlayerId};
 use battlearena_telemetry::note;
 use battlearena_telemetry::trace::current_traceparent;
@@ -165,8 +165,10 @@ impl Accounts {
                 Some(_) | None => self.limits.guess(username, client),
             })?;
         }
+        let is_known = account.as_ref().is_some_and(|account| account.is_address_known);
+        let lane = if is_known { Lane::Known } else { Lane::Strangers };
         let stored = account.as_ref().and_then(|account| account.password_hash.as_deref());
-        let verdict = self.passwords.verify(password.clone(), stored).await?;
+        let verdict = self.passwords.verify(lane, password.clone(), stored).await?;
         let (Verdict::Right { is_rehash_due }, Some(account), Some(stored)) = (verdict, &account, stored)
         else {
             let told = if account.is_some() { Told::WrongPassword } else { Told::UnknownUser };
@@ -193,7 +195,7 @@ impl Accounts {
     /// The cost of a hash was raised since it was made. The log-in does not depend on it.
     async fn renew_hash(&self, player: PlayerId, password: Password, old: &str) {
         let renewal = async {
-            let hash = self.passwords.hash(password).await?;
+            let hash = self.passwords.hash(Lane::Known, password).await?;
             let connection = self.database.connection().await?;
             Ok::<_, Failure>(credentials::rehash(connection.session(), player, &hash, old).await?)
         };
@@ -207,7 +209,9 @@ impl Accounts {
         (player, session): (LoggedIn, SessionId),
         refresh: RefreshToken,
     ) -> Result<LogIn, Failure> {
-        let tokens = self.issuer.tokens(player.id, session, &player.username, refresh)?;
+        let LoggedIn { id, ref username, tier, .. } = player;
+        let holder = Player { id, session, name: username.as_str().into(), tier };
+        let tokens = self.issuer.tokens(&holder, refresh)?;
         Ok(LogIn { player, tokens: Some(tokens) })
     }
 

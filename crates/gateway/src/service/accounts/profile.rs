@@ -40,10 +40,10 @@ impl Accounts {
         players::by_id(connection.session(), id).await?.ok_or_else(|| unknown_player(id))
     }
 
-    /// Changes what a player says of itself, and returns the profile.
+    /// Changes what a player says of itself, and returns the profile. Tokens that were made before keep the old name.
     ///
     /// # Errors
-    /// Not found; the database's.
+    /// Not found; conflict, naming the field, when another player has the name; the database's.
     #[instrument(
         name = "update_profile",
         skip_all,
@@ -60,8 +60,17 @@ impl Accounts {
     async fn apply(&self, id: PlayerId, change: &ProfileChange) -> Result<Player, Failure> {
         let connection = self.database.connection().await?;
         let session = connection.session();
-        if !accounts::change_profile(session, id, change).await? {
+        let traceparent = current_traceparent();
+        let changed = accounts::change_profile(session, id, change, traceparent.as_deref()).await;
+        let changed = changed.map_err(|error| match error.violates(players::USERNAME_TAKEN) {
+            true => Failure::conflict("the username is taken").with_field("username"),
+            false => error.into(),
+        })?;
+        if !changed {
             return Err(unknown_player(id));
+        }
+        if change.username.is_some() {
+            self.wake.wake();
         }
         players::by_id(session, id).await?.ok_or_else(|| unknown_player(id))
     }

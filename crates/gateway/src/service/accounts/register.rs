@@ -1,8 +1,8 @@
 //! How an account begins.
 
 use battlearena_identity::credential::DeviceSecret;
-use battlearena_identity::password::Password;
-use battlearena_identity::{SessionId, credential::CredentialHash};
+use battlearena_identity::password::{Lane, Password};
+use battlearena_identity::{Player, SessionId, credential::CredentialHash};
 use battlearena_proto::{ErrorKind, Failure, PlayerId};
 use battlearena_storage::StorageError;
 use battlearena_storage::idempotency::{Answers, IdempotencyKey, fingerprint, key_reused};
@@ -87,7 +87,7 @@ impl Accounts {
         self.limits.registration(client)?;
         // Before a connection is taken: hashing takes its time.
         let hash = match password.clone() {
-            Some(password) => Some(self.passwords.hash(password).await?),
+            Some(password) => Some(self.passwords.hash(Lane::Strangers, password).await?),
             None => None,
         };
         let hashed = Hashed { password: hash, device: device.as_ref().map(DeviceSecret::hash) };
@@ -151,7 +151,8 @@ impl Accounts {
         };
         let stored = players::register_with(session, new, &credentials, traceparent.as_deref()).await;
         let (id, session): (PlayerId, SessionId) = accepted(stored)?;
-        let tokens = self.issuer.tokens(id, session, &new.username, refresh)?;
+        let holder = Player { id, session, name: new.username.as_str().into(), tier: new.tier };
+        let tokens = self.issuer.tokens(&holder, refresh)?;
         Ok(Registered { id, tokens: Some(tokens) })
     }
 

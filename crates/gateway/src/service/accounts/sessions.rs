@@ -1,8 +1,8 @@
 //! How players stay in, and leave: refresh tokens are used once, and whoever shows an old one ends the session for
 //! everybody who has a copy.
 
-use battlearena_identity::Secret;
 use battlearena_identity::credential::RefreshToken;
+use battlearena_identity::{Player, Secret};
 use battlearena_proto::{ErrorKind, Failure};
 use battlearena_telemetry::note;
 use battlearena_telemetry::trace::current_traceparent;
@@ -29,7 +29,8 @@ impl Accounts {
     pub(crate) async fn refresh(&self, presented: Secret) -> Result<Tokens, Failure> {
         let renewed = self.renew(presented).await.inspect_err(note);
         let (found, refresh) = renewed?;
-        self.issuer.tokens(found.player, found.session, &found.username, refresh).inspect_err(note)
+        let Found { player: id, session, username, tier, presented: _ } = found;
+        self.issuer.tokens(&Player { id, session, name: username.into(), tier }, refresh).inspect_err(note)
     }
 
     async fn renew(&self, presented: Secret) -> Result<(Found, RefreshToken), Failure> {

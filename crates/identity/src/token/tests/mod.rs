@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::caller::{Caller, Key, Player, SessionId};
 use crate::credential::{ApiKey, ServiceKey};
-use crate::keys::{KeyRing, MissingKeys, PublicKeys, testing};
+use crate::keys::{FolderRules, KeyRing, PublicKeys, testing};
 use crate::revocations::Revocations;
 use crate::scope::{Role, Scope, Scopes};
 
@@ -28,7 +28,12 @@ fn at(second: i64) -> Timestamp {
 }
 
 fn ada() -> Player {
-    Player { id: PlayerId(7), session: SessionId(42), name: "Ada \"the\" 🐉".into() }
+    Player {
+        id: PlayerId(7),
+        session: SessionId(42),
+        name: "Ada \"the\" 🐉".into(),
+        tier: battlearena_proto::Tier::Free,
+    }
 }
 
 /// A verifier that trusts the key 1. Its cache is small, since some tests make thousands.
@@ -80,7 +85,7 @@ fn bearer(token: &str) -> String {
 #[test]
 fn what_is_made_is_understood() {
     let folder = tempfile::tempdir().unwrap();
-    let ring = KeyRing::open(folder.path(), Duration::ZERO, MissingKeys::Create, at(NOW)).unwrap();
+    let ring = KeyRing::open(folder.path(), Duration::ZERO, FolderRules::Lenient, at(NOW)).unwrap();
     let ring = Arc::new(ring);
     let signer = Signer::new(ring.clone(), Duration::from_millis(300_900));
     let keys = PublicKeys::empty();
@@ -105,7 +110,7 @@ fn what_is_made_is_understood() {
 #[test]
 fn the_payload_is_what_the_contract_says() {
     let folder = tempfile::tempdir().unwrap();
-    let ring = KeyRing::open(folder.path(), Duration::ZERO, MissingKeys::Create, at(NOW)).unwrap();
+    let ring = KeyRing::open(folder.path(), Duration::ZERO, FolderRules::Lenient, at(NOW)).unwrap();
     let key_id = ring.public_keys().document().keys[0].kid.clone().unwrap();
     let signer = Signer::new(Arc::new(ring), Duration::from_secs(300));
     let player = Player { name: "ada".into(), ..ada() };
@@ -146,7 +151,7 @@ fn rotation_logs_nobody_out() {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     };
     put(1);
-    let refuse = MissingKeys::Refuse { setting: "keys" };
+    let refuse = FolderRules::Strict { setting: "keys" };
     let ring = Arc::new(KeyRing::open(folder.path(), Duration::from_secs(120), refuse, at(NOW)).unwrap());
     let signer = Signer::new(ring.clone(), Duration::from_secs(300));
     // Another service, which learns by the document alone.

@@ -69,6 +69,7 @@ impl Session {
         let Guest { player_id, username, pass } = guest;
         let expires_at = pass.expires_at;
         self.socket.set_pass(pass);
+        self.socket.set_username(username.clone());
         self.hub.players.came(player_id, &self.socket, blocked);
         self.socket.greet();
         let policy = &self.hub.policy;
@@ -84,7 +85,7 @@ impl Session {
             timeout_seconds: policy.timeout.as_secs(),
             limits: policy.limits,
         });
-        self.player = Some((player_id, username));
+        self.player = Some(player_id);
     }
 
     /// Goes on with another token of the same player; its session may be another one.
@@ -93,13 +94,11 @@ impl Session {
             return Err(Refusal::conflict("there is no token to renew in open mode"));
         }
         let pass = self.identify("refresh", token)?;
-        let is_same = match (&pass.caller, self.socket.caller()) {
-            (Caller::Player(new), Caller::Player(old)) => new.id == old.id,
-            _ => false,
+        let username = match (&pass.caller, self.socket.caller()) {
+            (Caller::Player(new), Caller::Player(old)) if new.id == old.id => new.name.clone(),
+            _ => return Err(Refusal::new(ErrorCode::Forbidden, "this is the token of somebody else")),
         };
-        if !is_same {
-            return Err(Refusal::new(ErrorCode::Forbidden, "this is the token of somebody else"));
-        }
+        self.socket.set_username(username);
         let expires_at = pass.expires_at;
         self.socket.set_pass(pass);
         self.answer(&Answer::Refreshed { id, expires_at });

@@ -68,8 +68,8 @@ impl Session {
 
     pub(super) fn go_in(&mut self, room: Arc<Room>, entering: Entering) {
         let Entering { joins, position, id, began: _, span: _ } = entering;
-        if let (true, Some((player_id, username))) = (joins, &self.player) {
-            room.join(&self.socket, (*player_id, username), position.as_ref(), id.as_deref());
+        if let (true, Some(player_id)) = (joins, self.player) {
+            room.join(&self.socket, (player_id, &self.socket.username()), position.as_ref(), id.as_deref());
         } else {
             room.channel.subscribe(&self.socket, position.as_ref(), |offset, recovered| {
                 let (channel, epoch) = (room.channel.name(), room.channel.epoch());
@@ -115,8 +115,8 @@ impl Session {
     pub(super) fn go_out(&self, listening: &Listening) {
         let Listening { room, is_joined } = listening;
         room.channel.unsubscribe(&self.socket);
-        if let (true, Some((player_id, _))) = (*is_joined, &self.player) {
-            room.leave(*player_id);
+        if let (true, Some(player_id)) = (*is_joined, self.player) {
+            room.leave(player_id);
         }
     }
 

@@ -1,0 +1,1 @@
+"""The dashboards, one file each: a function `board` that puts it together."""

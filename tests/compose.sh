@@ -1,0 +1,111 @@
+#!/usr/bin/env bash
+# The compose files.
+#   config   they can be read, and keep what they promise: pinned images, limits, health checks, ports on loopback, every
+#            variable in .env.example with its default. Needs Docker Compose, and no daemon.
+#   run      base and extended really start, under a project name, ports and secrets of the test's own: all containers
+#            well, `make smoke`, an alert on its way to Alertmanager, what is refused, and nothing left afterwards. A
+#            service whose image is neither here nor to be had is left out, by name.
+# Without an argument `config`. Where Docker Compose is missing, or for `run` its daemon, it says so and passes.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+python=.cache/python/bin/python
+files=(docker-compose.yml docker-compose-extended.yml docker-compose-jaeger.yml)
+
+if ! docker compose version >/dev/null 2>&1; then
+  echo "Docker Compose is not here: the compose files are not tested."
+  exit 0
+fi
+export COMPOSE_PROJECT_NAME=battlearena-test
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+# No .env of the machine: the defaults are tested.
+touch "$scratch/env"
+export COMPOSE_ENV_FILES=$scratch/env
+
+config() {
+  local file
+  for file in "${files[@]}"; do
+    if ! docker compose --file "$file" --profile '*' config --format json >"$scratch/$file.json" 2>"$scratch/said" ||
+      [[ -s $scratch/said ]]; then
+      cat "$scratch/said" >&2
+      exit 1
+    fi
+  done
+  "$python" tests/tools/compose_promises.py "$scratch" "${files[@]}"
+}
+
+# The images that can be had; the services of the others are left out.
+left_out() { # left_out FILE
+  local service image
+  while read -r service image; do
+    docker image inspect "$image" >/dev/null 2>&1 || docker pull --quiet "$image" >/dev/null 2>&1 || echo "$service"
+  done < <(docker compose --file "$1" config --format json |
+    "$python" -c 'import json, sys; [print(n, s["image"]) for n, s in json.load(sys.stdin)["services"].items()]')
+}
+
+remove() {
+  docker compose --file docker-compose-extended.yml --profile '*' down --remove-orphans --volumes 2>/dev/null
+}
+
+is_gone() {
+  local left filter=label=com.docker.compose.project=$COMPOSE_PROJECT_NAME
+  left=$(docker ps --all --quiet --filter "$filter" && docker network ls --quiet --filter "$filter" &&
+    docker volume ls --quiet --filter "$filter")
+  if [[ -n $left ]]; then
+    echo "make down left something behind: $left" >&2
+    exit 1
+  fi
+}
+
+refused() { # refused WORDS COMMAND...: fails, and says these words
+  local words=$1
+  shift
+  if "$@" >"$scratch/said" 2>&1 || ! grep -q "$words" "$scratch/said"; then
+    echo "'$*' should have been refused with '$words', and said:" >&2
+    cat "$scratch/said" >&2
+    exit 1
+  fi
+}
+
+run() {
+  if ! docker info >/dev/null 2>&1; then
+    echo "Docker does not answer: the stacks were not started."
+    return
+  fi
+  make --no-print-directory image
+  local file without arguments port=21000
+  while IFS='=' read -r name _; do
+    [[ $name != *_PORT ]] || echo "$name=$((port++))"
+  done < <(grep -E '^[A-Z_]+=' .env.example) >"$scratch/env"
+  trap 'remove; rm -rf "$scratch"' EXIT
+  for file in docker-compose.yml docker-compose-extended.yml; do
+    echo "== $file"
+    without=$(left_out "$file" | tr '\n' ' ')
+    [[ -z $without ]] || echo "Left out, since their images cannot be had here: $without"
+    WITHOUT=$without scripts/up "$file"
+    arguments=()
+    for service in $without; do arguments+=(--without "$service"); done
+    scripts/smoke "${arguments[@]}"
+  done
+
+  echo "== Refusals"
+  refused "is taken" env COMPOSE_PROJECT_NAME=battlearena-other scripts/check-host docker-compose.yml
+  refused "anybody could act" env ARENA_AUTH=open BIND_ADDRESS=0.0.0.0 scripts/check-host docker-compose.yml
+  refused "has no service nobody" env WITHOUT=nobody scripts/up docker-compose.yml
+
+  echo "== make down"
+  make --no-print-directory down
+  docker volume inspect "${COMPOSE_PROJECT_NAME}_postgres-data" >/dev/null
+  make --no-print-directory down VOLUMES=delete
+  is_gone
+}
+
+for part in "${@:-config}"; do
+  case $part in
+    config | run) "$part" ;;
+    *)
+      echo "usage: tests/compose.sh [config] [run]" >&2
+      exit 2
+      ;;
+  esac
+done
