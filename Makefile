@@ -38,6 +38,7 @@ test: setup ## Run all tests (minutes)
 	$(CARGO) test --workspace --locked
 	tests/foreign-client.sh
 	tests/socket-client.sh
+	tests/rules.sh
 	tests/alerting.sh
 	tests/compose.sh
 	tests/api-docs.sh
@@ -50,15 +51,16 @@ check: setup ## Formatting, lints, documentation, wire contracts, dependencies
 	$(CARGO) clippy --workspace --all-targets --locked -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --workspace --no-deps --locked --document-private-items
 	scripts/check-dependencies
+	$(CARGO) run --quiet --locked --package arena -- slo generate --check
 	$(CARGO) run --quiet --locked --package arena -- describe alerts | diff deploy/alerts.md -
 	scripts/check-dashboards
 	scripts/buf lint proto
 	scripts/lint-shell
 
 .PHONY: prove
-prove: setup build ## The long form: exact books under load, also as an ordinary user, and 30 rounds of chaos
+prove: setup build ## The long form: exact books under load, also as an ordinary user, 30 rounds of chaos, 10,000 guesses at a password
 	scripts/prove
-	tests/compose.sh run
+	tests/compose.sh image run
 
 .PHONY: bench
 bench: setup build ## Measure the hot paths of this build on this machine
@@ -74,6 +76,10 @@ bench-telemetry: setup build ## Measure what metrics, traces and logs cost a req
 metrics-doc: ## Write docs/metrics.md anew from the instruments in the code
 	$(CARGO) run --quiet --package arena -- describe metrics > $(TARGET)/metrics.md
 	mv $(TARGET)/metrics.md docs/metrics.md
+
+.PHONY: slo
+slo: ## Write the rules of the objectives anew from deploy/slo
+	$(CARGO) run --quiet --package arena -- slo generate
 
 .PHONY: alerts-doc
 alerts-doc: ## Write deploy/alerts.md anew from the rules and the runbooks

@@ -2,10 +2,11 @@
 # The compose files.
 #   config   they can be read, and keep what they promise: pinned images, limits, health checks, ports on loopback, every
 #            variable in .env.example with its default. Needs Docker Compose, and no daemon.
+#   image    it can be built, and is small.
 #   run      base and extended really start, under a project name, ports and secrets of the test's own: all containers
 #            well, `make smoke`, an alert on its way to Alertmanager, what is refused, and nothing left afterwards. A
 #            service whose image is neither here nor to be had is left out, by name.
-# Without an argument `config`. Where Docker Compose is missing, or for `run` its daemon, it says so and passes.
+# Without an argument `config`. Where Docker Compose or, for all but `config`, Docker is missing, it says so and passes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=.cache/python/bin/python
@@ -67,16 +68,29 @@ refused() { # refused WORDS COMMAND...: fails, and says these words
   fi
 }
 
-run() {
-  if ! docker info >/dev/null 2>&1; then
-    echo "Docker does not answer: the stacks were not started."
-    return
-  fi
+image() {
+  local most=60000000 size
+  has_daemon || return 0
   make --no-print-directory image
+  size=$(docker image inspect --format '{{.Size}}' battlearena/arena:0.1.0)
+  echo "The image has $size bytes."
+  if ((size > most)); then
+    echo "It should have $most at most." >&2
+    exit 1
+  fi
+}
+
+has_daemon() {
+  docker info >/dev/null 2>&1 || { echo "Docker does not answer: neither image nor stacks are tested." && return 1; }
+}
+
+run() {
+  has_daemon || return 0
   local file without arguments port=21000
   while IFS='=' read -r name _; do
     [[ $name != *_PORT ]] || echo "$name=$((port++))"
   done < <(grep -E '^[A-Z_]+=' .env.example) >"$scratch/env"
+  echo "SECRETS_GROUP=$(id -g)" >>"$scratch/env"
   trap 'remove; rm -rf "$scratch"' EXIT
   for file in docker-compose.yml docker-compose-extended.yml; do
     echo "== $file"
@@ -102,9 +116,9 @@ run() {
 
 for part in "${@:-config}"; do
   case $part in
-    config | run) "$part" ;;
+    config | image | run) "$part" ;;
     *)
-      echo "usage: tests/compose.sh [config] [run]" >&2
+      echo "usage: tests/compose.sh [config] [image] [run]" >&2
       exit 2
       ;;
   esac

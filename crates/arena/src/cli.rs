@@ -43,7 +43,7 @@ enum Command {
     /// Make, list and end the API keys of game servers and operators.
     Keys(Box<roles::Keys>),
     /// Ask a service whether it is ready: exit code 0 if so, 1 if not.
-    Health(HealthSettings),
+    Health(Box<HealthSettings>),
     /// Write Alertmanager's configuration.
     Alertmanager(Box<AlertmanagerSettings>),
     /// Write the rules of the service-level objectives.

@@ -59,7 +59,7 @@ impl Probe {
     async fn answer(&self, url: &str, authorization: Option<HeaderValue>) -> anyhow::Result<Answer> {
         let answer = timeout(self.patience, self.fetcher.get(url, authorization)).await;
         let fetched = answer.map_err(anyhow::Error::from).and_then(|answer| Ok(answer?));
-        let fetched = fetched.with_context(|| format!("nothing from {url}"))?;
+        let fetched = fetched.with_context(|| format!("no answer from {url}"))?;
         let body = String::from_utf8_lossy(&fetched.body).into_owned();
         Ok(Answer { status: fetched.status.as_u16(), body })
     }

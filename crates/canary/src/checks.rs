@@ -2,7 +2,7 @@
 //! order. They return why not; how long they may take is for the caller.
 
 use battlearena_client::calls::{self, CompletedMatch, LogIn, NewPlayer};
-use battlearena_client::socket::{Event, Socket, SocketSettings};
+use battlearena_client::socket::{Event, Events, Socket, SocketSettings};
 use battlearena_client::{Credentials, Error, Gateway, Tls, Tokens};
 use battlearena_proto::{ErrorKind, MatchType, PlayerId};
 use std::time::Duration;
@@ -80,6 +80,15 @@ pub(crate) async fn chat(room: &Room, entered: Entered) -> Result<(), Failed> {
     let (socket, mut events) = Socket::open(settings);
     let given = socket.join(ROOM, None).and_then(|()| socket.say(ROOM, "chirp"));
     let name = given.map_err(|not_taken| Failed::Socket(not_taken.to_string()))?;
+    hear(&mut events, &name).await?;
+    // A socket that just ends is counted as lost, and a dozen of those a minute would be an alarm.
+    socket.close();
+    while events.next().await.is_some() {}
+    Ok(())
+}
+
+/// Waits for a message.
+async fn hear(events: &mut Events, name: &str) -> Result<(), Failed> {
     while let Some(event) = events.next().await {
         match event {
             Event::Message(message) if message.client_id == name => return Ok(()),

@@ -35,7 +35,7 @@ impl Default for Pace {
         Self {
             poll: Duration::from_secs(60),
             gap: Duration::from_secs(5),
-            first: Duration::from_millis(500),
+            first: Duration::from_millis(100),
             timeout: Duration::from_secs(5),
             trust: Duration::from_secs(3600),
         }

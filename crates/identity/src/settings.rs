@@ -131,11 +131,11 @@ impl Settings {
     /// Keeps open mode on this machine, unless told otherwise.
     ///
     /// # Errors
-    /// [`Exposed`]: open mode would listen where other machines reach it.
+    /// [`Exposed`]: open mode would listen where other machines reach it, or in production.
     pub fn check_exposure(&self, address: SocketAddr, open_bind_any: bool) -> Result<(), Exposed> {
         match self.auth {
             AuthMode::Required => Ok(()),
-            AuthMode::Open => check_exposure(address, open_bind_any),
+            AuthMode::Open => check_exposure(address, open_bind_any, self.environment),
         }
     }
 }

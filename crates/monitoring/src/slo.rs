@@ -105,7 +105,7 @@ pub fn rules(specs: &[Spec], options: &Options) -> Result<RuleFile, SloError> {
 /// The file of all rules of the specifications, with a word on where it comes from.
 ///
 /// # Errors
-/// As [`rules`].
+/// As [`rules()`].
 pub fn write(specs: &[Spec], options: &Options) -> Result<String, SloError> {
     let yaml = rules(specs, options)?.to_yaml().map_err(|error| SloError::Write(error.into()))?;
     Ok(format!("{HEAD}{}{yaml}", options.remark()))

@@ -2,8 +2,8 @@
 
 use crate::events::{
     AccessRefused, CredentialChanged, KeyChanged, LoginRefused, MatchCompleted, MatchCrashed, MatchStarted,
-    PlayerDeleted, PlayerLoggedIn, PlayerRegistered, PlayerRenamed, PlayerSanctioned, PlayersSeen, SessionRevoked,
-    SystemEventRecorded, TransactionRecorded, event::Body,
+    PlayerDeleted, PlayerLoggedIn, PlayerRegistered, PlayerRenamed, PlayerSanctioned, PlayersSeen,
+    SessionRevoked, SystemEventRecorded, TransactionRecorded, event::Body,
 };
 
 /// A stored event that this build cannot read: an unknown kind, or a payload that does not fit it.

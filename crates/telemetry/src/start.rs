@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use battlearena_runtime::Tasks;
 use opentelemetry::trace::TracerProvider;
 use tokio::runtime::Handle;
-use tracing::Subscriber;
+use tracing::{Level, Subscriber};
 use tracing_subscriber::filter::{EnvFilter, FilterExt, ParseError, filter_fn};
 use tracing_subscriber::layer::{Filter, Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
@@ -173,14 +173,19 @@ pub fn start_for_tests() {
     });
 }
 
-/// Events that `directives` let through, but for those of targets that begin with `silent`; and no spans: a span that
-/// nobody exports is then never made.
+/// The driver of the database, which at `debug` writes every statement with its parameters: addresses, hashes, messages.
+const TALKATIVE: &str = "tokio_postgres";
+
+/// Events that `directives` let through, but for those of targets that begin with `silent`, and for what `TALKATIVE` says
+/// of single statements, whatever is asked for; and no spans: a span that nobody exports is then never made.
 pub(crate) fn log_filter<S: Subscriber>(
     directives: &str,
     silent: Option<&'static str>,
 ) -> Result<impl Filter<S> + use<S>, ParseError> {
     let filter = EnvFilter::builder().parse(directives)?;
     Ok(filter.and(filter_fn(move |metadata| {
-        metadata.is_event() && silent.is_none_or(|silent| !metadata.target().starts_with(silent))
+        let (target, level) = (metadata.target(), *metadata.level());
+        let is_harmless = level <= Level::INFO || !target.starts_with(TALKATIVE);
+        metadata.is_event() && is_harmless && silent.is_none_or(|silent| !target.starts_with(silent))
     })))
 }

@@ -37,10 +37,10 @@ pub enum FetchError {
     #[error(transparent)]
     Tls(#[from] TlsError),
     /// No answer.
-    #[error("no answer")]
+    #[error("the request failed")]
     Unanswered(#[source] hyper_util::client::legacy::Error),
     /// The answer breaks off, or is larger than may be.
-    #[error("no complete answer")]
+    #[error("the answer is not complete")]
     Incomplete(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 

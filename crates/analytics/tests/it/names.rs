@@ -138,8 +138,8 @@ async fn a_player_is_called_by_the_last_name_and_a_deleted_one_by_none() {
     for word in ["first_name", NAME, "in_between"] {
         assert_eq!(tables_with(&analytics, word).await, Vec::<String>::new(), "{word}");
     }
-    let events = format!("{:?}", analytics.events(5).await);
-    assert!(!events.contains(NAME) && events.matches("deleted-1").count() == 3, "{events}");
+    let events = format!("{:?}", analytics.events(6).await);
+    assert!(!events.contains(NAME) && events.matches("deleted-1").count() == 4, "{events}");
     let url = analytics.stop().await;
     assert_eq!(leaderboard(&Analytics::start_on(url).await).await, after);
 }

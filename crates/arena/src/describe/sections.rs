@@ -17,7 +17,13 @@ pub(super) const SECTIONS: [Section; 16] = [
     ),
     section(
         "Doors",
-        &["credential_refusals_total", "refresh_*", "requests_shed_total", "throttled_requests_total"],
+        &[
+            "credential_refusals_total",
+            "refresh_*",
+            "requests_shed_total",
+            "throttled_requests_total",
+            "tls_*",
+        ],
     ),
     section("Matches", &["matches_*", "match_*"]),
     section("Money", &["revenue_*", "transaction_*", "transactions_*", "orders_*"]),

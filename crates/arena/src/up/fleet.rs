@@ -61,9 +61,9 @@ impl Fleet {
         let addresses = &settings.addresses;
         let listeners = listeners(settings);
         match settings.auth {
-            AuthMode::Open => listeners
-                .iter()
-                .try_for_each(|listener| check_exposure(listener.address, settings.open_bind_any))?,
+            AuthMode::Open => listeners.iter().try_for_each(|listener| {
+                check_exposure(listener.address, settings.open_bind_any, settings.secrets.environment)
+            })?,
             AuthMode::Required => {}
         }
         ports::check(&listeners)?;

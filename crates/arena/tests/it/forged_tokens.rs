@@ -2,6 +2,8 @@
 //! told says how a token is checked, or with what.
 
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tonic::Code;
 
 use crate::door::forge::{Forge, claims_of, during, unsigned, with, with_shared_secret};
@@ -146,10 +148,25 @@ async fn at_the_gateway(stage: &Stage, path: &str, forge: &Forge, good: &str) {
         assert_eq!(answer.headers["x-request-id"], id.as_str().unwrap(), "{what}");
         tells_no_tales(what, &format!("{:?}", answer.headers));
     }
-    // The server takes no header of that size.
-    let answer = ask(&"x".repeat(HUGE)).await;
-    assert_eq!((answer.status, answer.text.as_str()), (431, ""), "{answer:?}");
-    tells_no_tales("a megabyte", &format!("{:?}", answer.headers));
+    // The server takes no header of that size. It hangs up while we still talk, and its answer may be lost with that.
+    if let Some(head) = shout(stage, path).await {
+        assert!(head.starts_with("HTTP/1.1 431 "), "{head}");
+        tells_no_tales("a megabyte", &head);
+    }
+    assert_eq!(ask(good).await.status, 200);
+}
+
+/// What the gateway says to a token of a megabyte, if that is heard.
+async fn shout(stage: &Stage, path: &str) -> Option<String> {
+    let stream = TcpStream::connect(stage.address("--gateway-http")).await.unwrap();
+    let (mut reader, mut writer) = stream.into_split();
+    let token = "x".repeat(HUGE);
+    let head = format!("GET {path} HTTP/1.1\r\nhost: gateway\r\nauthorization: Bearer {token}\r\n\r\n");
+    let talking = async { writer.write_all(head.as_bytes()).await };
+    let mut heard = Vec::new();
+    let listening = async { reader.read_to_end(&mut heard).await };
+    let (_cut_short, _reset) = tokio::join!(talking, listening);
+    (!heard.is_empty()).then(|| String::from_utf8(heard).unwrap())
 }
 
 async fn over_grpc(stage: &Stage, service: &str, method: &str, forge: &Forge, good: &str) {
@@ -169,9 +186,11 @@ async fn over_grpc(stage: &Stage, service: &str, method: &str, forge: &Forge, go
         assert_eq!((code, message.as_str()), (Code::Unauthenticated, UNKNOWN), "{service}, {what}: {all}");
         tells_no_tales(what, &all);
     }
-    // A megabyte of header breaks the connection, without a word from the server; the next one is as good as ever.
+    // A megabyte of header ends the connection here (GOAWAY, ENHANCE_YOUR_CALM), whether that is still heard or not; the
+    // next one is as good as ever.
     let (code, _, all) = ask(&"x".repeat(HUGE)).await;
-    assert!([Code::Unknown, Code::Unavailable, Code::Internal].contains(&code), "{service}: {all}");
+    let cut_off = [Code::ResourceExhausted, Code::Unknown, Code::Unavailable, Code::Internal];
+    assert!(cut_off.contains(&code), "{service}: {all}");
     assert_eq!(ask("nonsense").await.0, Code::Unauthenticated, "{service}");
 }
 

@@ -1,9 +1,10 @@
 //! The real `arena` program, from outside: what it prints, how it ends, and what it leaves behind (nothing).
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod brute_force;
 mod budget;
+mod canary;
 mod chaos;
 mod contract;
 mod cross_signal;

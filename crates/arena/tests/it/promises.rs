@@ -73,7 +73,7 @@ pub(crate) const PROMISED: &[Promise] = &[
     moving("transactions_total", "counter", &["type", "status"], GATEWAY),
     moving("transaction_failure_rate", "gauge", &[], ANALYTICS),
     moving("orders_created_total", "counter", &["payment_method", "product_category"], GATEWAY),
-    moving("feature_usage_total", "counter", &["feature", "user_tier"], GATEWAY),
+    moving("feature_usage_total", "counter", &["feature", "user_tier"], &["gateway", "socket-gateway"]),
     resting("database_connections_active", "gauge", &[], ALL),
     moving("database_connections_idle", "gauge", &[], ALL),
     moving("database_connections_max", "gauge", &[], ALL),

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::door::member::{Member, post};
 use crate::door::socket::{Heard, Socket};
-use crate::door::{Answer, PATIENCE};
+use crate::door::{Answer, PATIENCE, eventually};
 use crate::log_hygiene::address_in;
 use crate::platform::processes;
 use crate::scrape::SERVICES;
@@ -102,7 +102,7 @@ async fn a_whole_run_tells_no_secret() {
     simulator.args(["--timeout", "2s", "--give-up", "10s"]).env("ARENA_LOG_FORMAT", "json");
     let simulator = simulator.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
 
-    live(&stage, &mut seen, &operator, "ada").await;
+    live(&stage, &mut seen, &operator).await;
     let processes: Vec<String> = processes().into_iter().map(|process| process.command).collect();
     let played =
         processes.iter().any(|command| command.contains("simulate") && command.contains("game-server.key"));
@@ -114,8 +114,12 @@ async fn a_whole_run_tells_no_secret() {
     stage.kill_database().await;
     fail(&stage, &mut seen, &operator).await;
     stage.start_database().await;
+    eventually("the database again", async || {
+        let request = stage.http.get(stage.url("gateway", "/api/players/1")).bearer_auth(&operator);
+        (Answer::to(request).await.status == 200).then_some(())
+    })
+    .await;
     let output = tokio::task::spawn_blocking(|| simulator.wait_with_output().unwrap()).await.unwrap();
-    live(&stage, &mut seen, &operator, "bob").await;
 
     let emails = stage.number("select count(*) from gateway.players where email like '%@%'").await;
     let said = stage.number("select count(*) from socket.messages").await;
@@ -134,7 +138,8 @@ async fn a_whole_run_tells_no_secret() {
 }
 
 /// What happens to an account in its life, mistakes included.
-async fn live(stage: &Stage, seen: &mut Seen, operator: &str, name: &str) {
+async fn live(stage: &Stage, seen: &mut Seen, operator: &str) {
+    let name = "ada";
     let password = seen.note(format!("{name} has a password {:x}", random::<u64>()));
     let wrong = seen.note(format!("{name} guesses one {:x}", random::<u64>()));
     let newer = seen.note(format!("{name} changes to {:x}", random::<u64>()));

@@ -49,8 +49,8 @@ async fn a_stolen_refresh_token_ends_the_session(stage: &Stage) {
     let eve = Member::join(stage, "eve", Value::Null).await;
     let elsewhere = eve.again(stage).await;
     let mut socket = Socket::enter(stage, &eve.access).await;
-    let used = Instant::now();
     let mut owner = eve.renewed(stage).await;
+    let used = Instant::now();
     // While the owner goes on, the thief waits; after the grace the token that was used gives itself away.
     while used.elapsed() <= GRACE {
         tokio::time::sleep(Duration::from_millis(100)).await;

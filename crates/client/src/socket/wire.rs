@@ -25,7 +25,7 @@ use crate::hooks::{Hooks, Sent};
 const BUFFER_BYTES: usize = 4096;
 /// A page of history: a hundred messages of two thousand characters, and some room.
 const LARGEST_FRAME_BYTES: usize = 4 << 20;
-/// How long a close frame may take to leave.
+/// How long a goodbye may take, with its answer.
 const FAREWELL: Duration = Duration::from_secs(1);
 
 type Stream = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -128,10 +128,16 @@ impl Wire {
         .await
     }
 
-    /// Says goodbye. What the server still had to say is not waited for.
+    /// Says goodbye, and reads until the server has said it too: a connection that is dropped with something unread is
+    /// reset, and takes the goodbye with it. What the server still had to say is thrown away.
     pub(super) async fn close(mut self) {
-        // A connection that does not take the frame any more is closed by dropping it.
-        let _ = tokio::time::timeout(FAREWELL, self.stream.send(Message::Close(None))).await;
+        let farewell = async {
+            if self.stream.send(Message::Close(None)).await.is_ok() {
+                while let Some(Ok(_)) = self.receive().await {}
+            }
+        };
+        // A server that does not answer is left by dropping the connection.
+        let _ = tokio::time::timeout(FAREWELL, farewell).await;
     }
 }
 

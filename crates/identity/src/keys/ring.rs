@@ -33,6 +33,9 @@ struct Entry {
     since: Timestamp,
 }
 
+/// A file of the folder, with its key or what is wrong with it.
+type Found = (PathBuf, Result<KeyFile, KeyFileError>);
+
 /// What to do when the folder is not as it should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FolderRules {
@@ -174,8 +177,8 @@ impl KeyRing {
         Ok(())
     }
 
-    /// Every file of the folder that ends in `.pem`, with its key or what is wrong with it.
-    fn read_folder(&self) -> Result<Vec<(PathBuf, Result<KeyFile, KeyFileError>)>, KeyRingError> {
+    /// Every file of the folder that ends in `.pem`.
+    fn read_folder(&self) -> Result<Vec<Found>, KeyRingError> {
         let failed = |source| KeyRingError::Folder { folder: self.folder.clone(), source };
         let entries = match std::fs::read_dir(&self.folder) {
             Ok(entries) => entries,

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::spec::{Source, Spec, WINDOW};
+use super::spec::{SECONDS, Source, Spec, WINDOW};
 use super::windows::{Burn, Options, PAGE, SHORTEST, TICKET, Window};
 use crate::rules::{Group, Rule};
 
@@ -26,6 +26,7 @@ struct Level {
     kind: &'static str,
     burns: &'static [Burn],
     hold: Duration,
+    pace: &'static str,
     says: &'static str,
 }
 
@@ -35,6 +36,7 @@ const FAST: Level = Level {
     kind: "page",
     burns: &PAGE,
     hold: PAGE_HOLD,
+    pace: "fast",
     says: "the budget of the month is gone within days, or hours",
 };
 
@@ -44,6 +46,7 @@ const SLOW: Level = Level {
     kind: "ticket",
     burns: &TICKET,
     hold: TICKET_HOLD,
+    pace: "slowly",
     says: "the budget of the month will not last",
 };
 
@@ -66,7 +69,7 @@ impl Writer<'_> {
     /// Windows of up to six hours are read from the counters themselves, exactly.
     fn page(&self) -> Vec<Rule> {
         let windows = PAGE.iter().flat_map(|burn| [burn.short, burn.long]);
-        let mut rules: Vec<Rule> = windows.flat_map(|window| self.from_counters(window)).collect();
+        let mut rules: Vec<Rule> = windows.flat_map(|window| self.of_counters(window)).collect();
         rules.push(self.alert(&FAST));
         rules
     }
@@ -89,8 +92,8 @@ impl Writer<'_> {
             }
         }
         let [day, three_days] = &TICKET;
-        rules.extend(self.from_counters(day.short));
-        rules.extend([day.long, three_days.long].into_iter().flat_map(|window| self.from_rates(window)));
+        rules.extend(self.of_counters(day.short));
+        rules.extend([day.long, three_days.long].into_iter().flat_map(|window| self.of_rates(window)));
         rules.extend(self.period());
         let constants = [
             ("slo:objective:ratio", self.spec.objective_ratio()),
@@ -123,14 +126,14 @@ impl Writer<'_> {
         self.record("sloth_slo_info", "vector(1)".to_owned(), &labels)
     }
 
-    fn from_counters(&self, window: Window) -> Vec<Rule> {
+    fn of_counters(&self, window: Window) -> Vec<Rule> {
         self.window(window.name, |_, source| {
             let queries = [&source.bad, &source.total].map(|query| self.sum(query, window));
             ratio(&queries, source.least_per_second)
         })
     }
 
-    fn from_rates(&self, window: Window) -> Vec<Rule> {
+    fn of_rates(&self, window: Window) -> Vec<Rule> {
         self.window(window.name, |name, source| {
             let least = source.least_per_second * Options::samples(window, SLOW_INTERVAL);
             ratio(&self.sums_of_rates(name, window), least)
@@ -164,7 +167,8 @@ impl Writer<'_> {
     }
 
     fn sum(&self, query: &str, window: Window) -> String {
-        format!("sum({})", query.trim().replace(WINDOW, &self.options.range(window)))
+        let (range, seconds) = (self.options.range(window), self.options.seconds(window).to_string());
+        format!("sum({})", query.trim().replace(WINDOW, &range).replace(SECONDS, &seconds))
     }
 
     fn alert(&self, level: &Level) -> Rule {
@@ -182,7 +186,7 @@ impl Writer<'_> {
         });
         let name = format!("SLO{}{}", self.spec.camel_case(), level.name);
         let annotations = [
-            ("summary", format!("{title}: {{{{ $value | humanizePercentage }}}} do not")),
+            ("summary", format!("{title}: the error budget burns {}", level.pace)),
             (
                 "description",
                 format!("The objective {slo} of {service} is missed so fast that {}.", level.says),

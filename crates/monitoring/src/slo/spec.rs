@@ -29,7 +29,8 @@ pub struct Spec {
     pub sources: BTreeMap<String, Source>,
 }
 
-/// One place where errors show: two PromQL expressions that are summed up, with `$window` for the window.
+/// One place where errors show: two PromQL expressions that are summed up, with `$window` for the window
+/// and `$seconds` for its length.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
@@ -45,6 +46,9 @@ pub struct Source {
 
 /// What a query has for the window.
 pub(super) const WINDOW: &str = "$window";
+
+/// What a query may have for the seconds of the window, where it sums up what is no counter.
+pub(super) const SECONDS: &str = "$seconds";
 
 impl Spec {
     /// The share of events that may be bad, exact to nine digits.

@@ -91,6 +91,11 @@ impl Options {
         self.time(window.length)
     }
 
+    /// The same in seconds.
+    pub(super) fn seconds(&self, window: Window) -> f64 {
+        (window.length / self.time_scale.max(1)).as_secs_f64()
+    }
+
     /// How many samples a rule of this interval leaves in a window.
     pub(super) fn samples(window: Window, interval: Duration) -> f64 {
         window.length.as_secs_f64() / interval.as_secs_f64()

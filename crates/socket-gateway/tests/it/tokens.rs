@@ -23,7 +23,7 @@ fn token_of(issuer: &Issuer, player_id: i64, session: i64, seconds_ago: i64) -> 
         id: PlayerId(player_id),
         session: SessionId(session),
         name: "ada".into(),
-        tier: battlearena_proto::Tier::Free,
+        tier: battlearena_proto::Tier::Enterprise,
     };
     let made = Timestamp::now() - SignedDuration::from_secs(seconds_ago);
     issuer.signer().for_player(&player, made).unwrap().text.expose().to_owned()
@@ -58,7 +58,11 @@ async fn a_token_says_who_plays_and_the_client_does_not() {
     assert!(life > SignedDuration::from_secs(60) && life <= SignedDuration::from_secs(300), "{life}");
     ada.join("lobby").await;
     liar.join("lobby").await;
+    let used = r#"feature_usage_total{feature="chat",user_tier="enterprise"}"#;
+    let before = gateway.scraped(used).await;
     liar.chat("lobby", "c", "it is me, 7").await;
+    // The metrics of the process are shared with the other tests, whose players are of this tier too.
+    assert!(gateway.scraped(used).await > before);
     assert_eq!(ada.hear("message").await["player_id"], 8);
 }
 

@@ -72,7 +72,7 @@ async fn a_handshake_has_a_bound() {
     let silent = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (accepted, _) = listener.accept().await.unwrap();
     let error = server(&folder, &authority).grpc_acceptor().accept(accepted).await.err().unwrap();
-    assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
+    assert_eq!(error.kind(), ErrorKind::TimedOut);
     drop(silent);
 }
 

@@ -178,4 +178,19 @@ def doors() -> Panels:
             (rate(of("requests_shed_total"), "service"), "{{service}}"),
             alert="RequestsShed",
         ),
+        graph(
+            "TLS",
+            "Handshakes a minute that came to nothing, by reason, and certificate files that were read again.",
+            "cpm",
+            (a_minute(of("tls_handshake_failures_total"), "service", "reason"), "{{service}} {{reason}}"),
+            (a_minute(of("tls_reloads_total"), "service", "outcome"), "{{service}} read again: {{outcome}}"),
+            width=20,
+        ),
+        stat(
+            "Certificate left",
+            "Time until the first certificate expires.",
+            "dtdurations",
+            f"min({of('tls_certificate_expiry_seconds')}) - time()",
+            alert="CertificateExpiring",
+        ),
     ]

@@ -32,7 +32,7 @@ fn ada() -> Player {
         id: PlayerId(7),
         session: SessionId(42),
         name: "Ada \"the\" 🐉".into(),
-        tier: battlearena_proto::Tier::Free,
+        tier: battlearena_proto::Tier::Premium,
     }
 }
 
@@ -53,7 +53,7 @@ fn header() -> Value {
 
 fn claims() -> Value {
     json!({"iss": "battlearena", "aud": "battlearena", "sub": "7", "role": "player", "sid": "42", "name": "ada",
-           "iat": NOW, "nbf": NOW, "exp": NOW + 300})
+           "tier": "premium", "iat": NOW, "nbf": NOW, "exp": NOW + 300})
 }
 
 /// A token of any text, signed.
@@ -202,6 +202,23 @@ fn before_keys_are_known_nothing_can_be_told() {
     let refusal = verifier.verify(&token(&claims()), at(NOW)).unwrap_err();
     assert_eq!((refusal, Failure::from(refusal).kind()), (Refusal::NoKeysYet, ErrorKind::Unavailable));
     assert_eq!(verifier.authenticate(None, at(NOW)), Ok(Caller::Anonymous));
+}
+
+#[test]
+fn keys_that_nobody_confirmed_for_long_tell_nothing_either_not_even_of_a_token_seen_before() {
+    let keys = PublicKeys::empty();
+    keys.learn(&testing::document(&[1])).unwrap();
+    keys.trust_until(at(NOW + 10));
+    let verifier = Verifier::new(keys.clone(), Revocations::new(), VerifierOptions::default());
+    let token = token(&claims());
+    let authorization = bearer(&token);
+    verifier.verify(&token, at(NOW)).unwrap();
+    assert!(verifier.recall(Some(&authorization), at(NOW)).is_some());
+    let refusal = verifier.verify(&token, at(NOW + 10)).unwrap_err();
+    assert_eq!((refusal, Failure::from(refusal).kind()), (Refusal::StaleKeys, ErrorKind::Unavailable));
+    assert!(verifier.recall(Some(&authorization), at(NOW + 10)).is_none());
+    keys.trust_until(at(NOW + 20));
+    verifier.verify(&token, at(NOW + 10)).unwrap();
 }
 
 #[test]
