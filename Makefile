@@ -102,6 +102,8 @@ clean: ## Remove what was built (not the data of the platform)
 # The container image and the compose files. `include` merges them, and the extended one has every volume there is.
 IMAGE := battlearena/arena:0.1.0
 ALL_CONTAINERS := docker compose --file docker-compose-extended.yml --profile '*'
+# Whatever runs, by the name of the project alone: a file would leave out what it does not have.
+RUNNING := docker compose --project-name $(or $(COMPOSE_PROJECT_NAME),battlearena)
 image up up-extended up-jaeger: export ARENA_GIT_COMMIT := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 image up up-extended up-jaeger: export ARENA_BUILD_DATE := $(shell git log -1 --format=%cI 2>/dev/null || echo unknown)
 
@@ -118,7 +120,7 @@ up-extended: image ## The same with exporters, logs (Loki) and long-term metrics
 	scripts/up docker-compose-extended.yml
 
 .PHONY: up-jaeger
-up-jaeger: image ## The same with exporters and traces (Jaeger)
+up-jaeger: image ## The same with exporters, logs (Loki) and traces (Jaeger)
 	scripts/up docker-compose-jaeger.yml
 
 .PHONY: down
@@ -127,11 +129,11 @@ down: ## Stop and remove the containers; keeps their data unless VOLUMES=delete
 
 .PHONY: logs
 logs: ## Follow the containers' logs
-	$(ALL_CONTAINERS) logs --follow --tail 100
+	$(RUNNING) logs --follow --tail 100
 
 .PHONY: ps
 ps: ## List the containers
-	$(ALL_CONTAINERS) ps --all
+	$(RUNNING) ps --all
 
 .PHONY: smoke
 smoke: ## Try everything that runs in containers, as a player and as an operator

@@ -35,17 +35,27 @@ config() {
   "$python" tests/tools/compose_promises.py "$scratch" "${files[@]}"
 }
 
+# Whether an image is here or can be had. One that is here under a less exact tag, without the last number, will do until
+# the end of the test.
+have() { # have IMAGE
+  docker image inspect "$1" >/dev/null 2>&1 || docker pull --quiet "$1" >/dev/null 2>&1 && return
+  docker tag "${1%.*}" "$1" 2>/dev/null || return
+  echo "$1" >>"$scratch/tagged"
+  echo "In the place of $1: ${1%.*}." >&2
+}
+
 # The images that can be had; the services of the others are left out.
 left_out() { # left_out FILE
   local service image
   while read -r service image; do
-    docker image inspect "$image" >/dev/null 2>&1 || docker pull --quiet "$image" >/dev/null 2>&1 || echo "$service"
+    have "$image" || echo "$service"
   done < <(docker compose --file "$1" config --format json |
     "$python" -c 'import json, sys; [print(n, s["image"]) for n, s in json.load(sys.stdin)["services"].items()]')
 }
 
 remove() {
   docker compose --file docker-compose-extended.yml --profile '*' down --remove-orphans --volumes 2>/dev/null
+  [[ ! -e $scratch/tagged ]] || xargs docker image rm <"$scratch/tagged" >/dev/null
 }
 
 is_gone() {
@@ -105,6 +115,8 @@ run() {
   echo "== Refusals"
   refused "is taken" env COMPOSE_PROJECT_NAME=battlearena-other scripts/check-host docker-compose.yml
   refused "anybody could act" env ARENA_AUTH=open BIND_ADDRESS=0.0.0.0 scripts/check-host docker-compose.yml
+  # The door asks for a password.
+  ARENA_AUTH=open COMPOSE_PROFILES=exposed scripts/check-host docker-compose.yml
   refused "has no service nobody" env WITHOUT=nobody scripts/up docker-compose.yml
 
   echo "== make down"

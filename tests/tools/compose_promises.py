@@ -9,6 +9,10 @@ from typing import Any
 
 # Those that do their work and end.
 ONCE = {"migrate", "game-server-key", "alertmanager-config", "thanos-bucket"}
+# A tag that stays what it is: with a patch, and of PostgreSQL, which has none, with a minor version.
+PINNED = re.compile(r"(^postgres:\d+\.\d+|:v?\d+\.\d+\.\d+)(-\w+)?$")
+# The files that name who is scraped, and whom Grafana asks, in the form HOST:PORT.
+NAMING = ("deploy/prometheus/targets/compose", "deploy/grafana/datasources")
 
 Service = dict[str, Any]
 
@@ -18,7 +22,7 @@ def promises(name: str, service: Service) -> list[str]:
     image = service["image"]
     environment = service.get("environment") or {}
     checks = {
-        "its image is pinned": re.search(r":v?\d+(\.\d+)*(-\w+)?$", image) and not image.endswith(":latest"),
+        "its image is pinned": PINNED.search(image),
         "its memory is limited": int(service.get("mem_limit", 0)) > 0,
         "its processes are limited": int(service.get("pids_limit", 0)) > 0,
         "its log is rotated": service.get("logging", {}).get("options", {}).get("max-size"),
@@ -43,17 +47,28 @@ def promises(name: str, service: Service) -> list[str]:
     return [promise for promise, kept in checks.items() if not kept]
 
 
+def mounted(services: dict[str, Service], folder: str) -> set[Path]:
+    """The files of this folder that a stack mounts one by one."""
+    sources = (Path(volume.get("source", "")) for service in services.values() for volume in service.get("volumes", []))
+    return {source for source in sources if source.parent == Path(folder).resolve()}
+
+
+def nowhere(path: Path, services: dict[str, Service]) -> set[str]:
+    """The hosts that this file names, and that the stack does not start."""
+    return set(re.findall(r"([a-z][a-z-]*):\d{4,5}\b", path.read_text())) - services.keys()
+
+
 def variables(text: str) -> dict[str, str]:
     """The variables that a compose file asks for, with their defaults."""
     return dict(re.findall(r"\$\{([A-Z_]+):-([^}]*)\}", text))
 
 
 def main() -> int:
-    folder, files = Path(sys.argv[1]), sys.argv[2:]
+    models, files = Path(sys.argv[1]), sys.argv[2:]
     wrong: list[str] = []
     stacks: dict[str, dict[str, Service]] = {}
     for file in files:
-        stacks[file] = json.loads((folder / f"{file}.json").read_text())["services"]
+        stacks[file] = json.loads((models / f"{file}.json").read_text())["services"]
         for name, service in stacks[file].items():
             wrong += [f"{file}: {name}: not so: {promise}" for promise in promises(name, service)]
 
@@ -65,6 +80,15 @@ def main() -> int:
             command, extended = base[name].get("command"), stacks[file][name].get("command")
             if command and extended[: len(command)] != command:
                 wrong.append(f"{file}: the command of {name} does not begin as in {files[0]}")
+
+    for folder in NAMING:
+        left = {path.resolve() for path in Path(folder).glob("*.yml")}
+        for file, services in stacks.items():
+            for path in mounted(services, folder):
+                left.discard(path)
+                if hosts := nowhere(path, services):
+                    wrong.append(f"{file}: {path.name} names {sorted(hosts)}, which it does not start")
+        wrong += [f"{path}: no stack mounts it" for path in left]
 
     asked: dict[str, str] = {}
     for path in [*map(Path, files), *Path("deploy/docker").glob("*.yml")]:

@@ -34,7 +34,12 @@ struct RenderSettings {
 
     /// The folder of the secrets, by the path at which Alertmanager sees it too. A receiver whose secret is missing or empty
     /// is left out: pagerduty-routing-key, slack-webhook-url, smtp-password, webhook-url, watchdog-webhook-url.
-    #[arg(long, env = "ARENA_ALERTMANAGER_SECRETS", default_value = ".secrets", value_name = "FOLDER")]
+    #[arg(
+        long,
+        env = "ARENA_ALERTMANAGER_SECRETS",
+        default_value = ".secrets/alertmanager",
+        value_name = "FOLDER"
+    )]
     secrets: PathBuf,
 
     /// Where to write it [default: standard output].

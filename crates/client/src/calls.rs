@@ -13,7 +13,8 @@ mod store;
 mod system;
 
 pub use account::{
-    ProfileChange, change_password, change_profile, delete_account, export, link_device, unlink_device,
+    LinkedDevice, ProfileChange, change_password, change_profile, delete_account, export, link_device,
+    unlink_device,
 };
 pub use chat::{ChatMessage, ChatMessages, chat_history, general_history};
 pub use matches::{

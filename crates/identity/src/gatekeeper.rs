@@ -21,7 +21,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use crate::caller::Caller;
 use crate::credential::{ApiKey, ServiceKey, ServiceKeyName};
 use crate::keys::PublicKeys;
-use crate::limits::{AddressRules, Slot};
+use crate::limits::{AddressRules, Presence, Slot};
 use crate::policy::{Door, Policy};
 use crate::revocations::Revocations;
 use crate::secret::{SecretError, SecretName as _};
@@ -64,6 +64,7 @@ pub struct Admitted {
     /// Who is calling.
     pub caller: Caller,
     _slot: Option<Slot>,
+    _presence: Option<Presence>,
 }
 
 impl Gatekeeper {
@@ -151,16 +152,17 @@ impl Gatekeeper {
         let is_public = self.policy.access(call.door).is_some_and(|access| access.anybody);
         let nobody = if self.is_open() { Caller::Open } else { Caller::Anonymous };
         if is_public && is_unlimited(call.door) {
-            return Ok(Admitted { caller: nobody, _slot: None });
+            return Ok(Admitted { caller: nobody, _slot: None, _presence: None });
         }
         let slot = self.quotas.enter()?;
         // Behind a public door nobody asks who it is, and a token that has run out does not matter.
         let is_asked = !is_public && !self.is_open();
         let remembered = if is_asked { self.recall(&call) } else { None };
-        if !self.is_open() {
+        let presence = match self.is_open() {
             // Before any look-up or signature: whoever makes up keys and tokens pays before we work for it.
-            self.quotas.count_address(remembered.as_ref(), call.address, Instant::now())?;
-        }
+            false => self.quotas.count_address(remembered.as_ref(), call.address, Instant::now())?,
+            true => None,
+        };
         let known = match remembered {
             Some(caller) => Ok(caller),
             None if is_asked => self.identify(&call).await,
@@ -172,7 +174,7 @@ impl Gatekeeper {
             self.refused(&caller, &call, Unknown { failure, reason })
         })?;
         self.quotas.count_account(&caller, Instant::now())?;
-        Ok(Admitted { caller, _slot: Some(slot) })
+        Ok(Admitted { caller, _slot: Some(slot), _presence: presence })
     }
 
     /// Finds out whom a bare token names, and until when it may: for sockets, which carry it in a command.

@@ -55,7 +55,7 @@ pub struct Settings {
     pub trusted_proxies: u8,
 
     /// Networks that those proxies connect from (`10.0.0.0/8`), separated by commas: X-Forwarded-For of anybody else is
-    /// ignored [default: any]
+    /// ignored [default: any; in production they must be set]
     #[arg(long, env = "ARENA_TRUSTED_PROXY_NETWORKS", value_delimiter = ',', value_name = "NETWORK")]
     pub trusted_proxy_networks: Vec<Network>,
 
@@ -128,11 +128,15 @@ impl Settings {
         self.environment.is_production()
     }
 
-    /// Keeps open mode on this machine, unless told otherwise.
+    /// Keeps open mode on this machine, unless told otherwise, and proxies that nobody knows out of production.
     ///
     /// # Errors
-    /// [`Exposed`]: open mode would listen where other machines reach it, or in production.
+    /// [`Exposed`]: open mode would listen where other machines reach it, or in production; or in production anybody
+    /// would be taken for a proxy of ours.
     pub fn check_exposure(&self, address: SocketAddr, open_bind_any: bool) -> Result<(), Exposed> {
+        if self.is_production() && self.trusted_proxies > 0 && self.trusted_proxy_networks.is_empty() {
+            return Err(Exposed::AnyProxy);
+        }
         match self.auth {
             AuthMode::Required => Ok(()),
             AuthMode::Open => check_exposure(address, open_bind_any, self.environment),
@@ -181,6 +185,17 @@ mod tests {
         assert!(parsed(&["--auth", "open"]).check_exposure(anywhere, false).is_err());
         assert!(parsed(&["--auth", "open"]).check_exposure(anywhere, true).is_ok());
         assert!(parsed(&["--auth", "required"]).check_exposure(anywhere, false).is_ok());
+    }
+
+    #[test]
+    fn production_believes_only_proxies_that_it_knows() {
+        let check = |words: &[&str]| parsed(words).check_exposure("0.0.0.0:8000".parse().unwrap(), false);
+        let behind = ["--environment", "production", "--trusted-proxies", "1"];
+        let refused = check(&behind).unwrap_err().to_string();
+        assert!(refused.contains("ARENA_TRUSTED_PROXY_NETWORKS"), "{refused}");
+        let known = ["--trusted-proxy-networks", "10.0.0.0/8"];
+        assert_eq!(check(&[&behind[..], &known].concat()), Ok(()));
+        assert_eq!((check(&behind[..2]), check(&behind[2..])), (Ok(()), Ok(())));
     }
 
     #[test]

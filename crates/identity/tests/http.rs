@@ -25,7 +25,7 @@ use battlearena_telemetry::http::{HttpFailure, Instrument, Operations, not_found
 use futures::future::BoxFuture;
 use http::HeaderValue;
 use jiff::Timestamp;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 /// Somebody far away.
 const FAR: &str = "203.0.113.9:4000";
@@ -333,6 +333,43 @@ async fn what_does_not_fit_is_turned_away_at_once_but_probes_are_answered() {
     assert_eq!(first.status, 200);
     gate.leave.notify_one();
     assert_eq!(ask(&app, get("/")).await.status, 200, "the place is free again");
+}
+
+#[actix_web::test]
+async fn one_address_holds_only_a_part_of_the_places() {
+    let issuer = Issuer::start().await;
+    let guarded = Arc::new(gatekeeper(&issuer, |settings| {
+        (settings.requests_in_flight, settings.trusted_proxies) = (16, 1);
+    }));
+    let gate = web::Data::new((Semaphore::new(0), Notify::new()));
+    // Held as by a client whose body comes slowly.
+    let hold = async |gate: web::Data<(Semaphore, Notify)>| {
+        let (entered, leave) = gate.get_ref();
+        entered.add_permits(1);
+        leave.notified().await;
+        HttpResponse::Ok().finish()
+    };
+    let app = init_service(
+        App::new()
+            .app_data(gate.clone())
+            .route("/", web::get().to(hold))
+            .route("/docs", web::get().to(HttpResponse::Ok))
+            .wrap(Guard::new(guarded))
+            .wrap(Instrument::new()),
+    )
+    .await;
+    let from = |path: &str, client: &str| get(path).insert_header(("x-forwarded-for", client));
+    let others = async {
+        gate.0.acquire_many(2).await.unwrap().forget();
+        let refused = ask(&app, from("/docs", "203.0.113.9")).await;
+        assert_eq!((refused.status, refused.headers.contains_key(RETRY_AFTER)), (429, true));
+        assert_eq!(ask(&app, from("/docs", "203.0.113.10")).await.status, 200);
+        gate.1.notify_waiters();
+    };
+    let held = || ask(&app, from("/", "203.0.113.9"));
+    let (first, second, ()) = tokio::join!(held(), held(), others);
+    assert_eq!((first.status, second.status), (200, 200));
+    assert_eq!(ask(&app, from("/docs", "203.0.113.9")).await.status, 200, "its places are free again");
 }
 
 #[actix_web::test]

@@ -1,10 +1,10 @@
-//! Who can reach a port that asks nobody who they are.
+//! What must not stand open: a port that asks nobody who they are, and a header that says from where they come.
 
 use std::net::SocketAddr;
 
 use crate::environment::Environment;
 
-/// Open mode where it must not be.
+/// Open mode, or trust in anybody's header, where it must not be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Exposed {
     /// A port without authentication on an address that others reach.
@@ -21,6 +21,12 @@ pub enum Exposed {
         "open mode lets anybody act for every player: in production --auth (ARENA_AUTH) has to be required"
     )]
     Production,
+    /// Whoever reaches a port says from where it comes.
+    #[error(
+        "--trusted-proxies (ARENA_TRUSTED_PROXIES) believes X-Forwarded-For of whoever connects: in production \
+         ARENA_TRUSTED_PROXY_NETWORKS must name the networks that the proxies connect from"
+    )]
+    AnyProxy,
 }
 
 /// Lets an address of open mode pass that only this machine reaches, or any when the operator said so; in production

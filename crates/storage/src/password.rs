@@ -4,6 +4,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use battlearena_runtime::{Environment, SecretFile, SecretFileError};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// Where the password is, if the connection string has none.
@@ -12,23 +13,26 @@ pub struct DatabasePassword {
     /// File with the password of the database. It takes the place of one in the connection string.
     #[arg(long, env = "ARENA_DATABASE_PASSWORD_FILE", value_name = "FILE", global = true)]
     pub database_password_file: Option<PathBuf>,
+
+    #[expect(missing_docs, reason = "documented by its type")]
+    #[command(flatten)]
+    pub environment: Environment,
 }
 
 impl DatabasePassword {
     /// The connection string with the password, in the form that it has: a URL, or words and values.
     ///
     /// # Errors
-    /// The file cannot be read.
+    /// The file cannot be read, or in production others can read it too.
     pub fn complete(&self, database_url: &str) -> io::Result<String> {
         let Some(file) = self.database_password_file.as_ref().filter(|path| !path.as_os_str().is_empty())
         else {
             return Ok(database_url.to_owned());
         };
-        let text = std::fs::read_to_string(file).map_err(|error| {
-            let told = format!("cannot read the database's password from {}: {error}", file.display());
-            io::Error::new(error.kind(), told)
-        })?;
-        Ok(with_password(database_url, text.trim_end_matches(['\r', '\n'])))
+        let unusable = |error: SecretFileError| io::Error::other(format!("the database's password: {error}"));
+        let file = SecretFile::read(file).map_err(unusable)?;
+        file.check_exposure(self.environment).map_err(unusable)?;
+        Ok(with_password(database_url, file.text.expose().trim_end_matches(['\r', '\n'])))
     }
 }
 
@@ -43,17 +47,23 @@ fn with_password(database_url: &str, password: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
     use std::io::Write as _;
+    use std::os::unix::fs::PermissionsExt as _;
 
     use tokio_postgres::Config;
 
     use super::*;
 
+    fn named(path: &std::path::Path) -> DatabasePassword {
+        DatabasePassword { database_password_file: Some(path.to_owned()), ..DatabasePassword::default() }
+    }
+
     #[test]
     fn the_file_gives_the_password_to_both_forms_whatever_it_is_made_of() {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         writeln!(file, r#"a &b=c?d'e\f%20"g/ü"#).unwrap();
-        let password = DatabasePassword { database_password_file: Some(file.path().to_owned()) };
+        let password = named(file.path());
         for address in [
             "postgresql://arena@postgres/battlearena",
             "postgres://arena:another@postgres/battlearena?connect_timeout=3",
@@ -68,7 +78,17 @@ mod tests {
     #[test]
     fn without_a_file_nothing_changes_and_one_that_is_missing_is_named() {
         assert_eq!(DatabasePassword::default().complete("host=x").unwrap(), "host=x");
-        let nowhere = DatabasePassword { database_password_file: Some("/nowhere/at/all".into()) };
+        let nowhere = named("/nowhere/at/all".as_ref());
         assert!(nowhere.complete("host=x").unwrap_err().to_string().contains("/nowhere/at/all"));
+    }
+
+    #[test]
+    fn production_refuses_a_file_that_others_can_read() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let password = DatabasePassword { environment: Environment::Production, ..named(file.path()) };
+        for (mode, is_fine) in [(0o644, false), (0o600, true), (0o440, true)] {
+            file.as_file().set_permissions(Permissions::from_mode(mode)).unwrap();
+            assert_eq!(password.complete("host=x").is_ok(), is_fine, "{mode:o}");
+        }
     }
 }

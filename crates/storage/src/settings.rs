@@ -1,11 +1,12 @@
 //! What can be set about the database.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::DatabasePassword;
 
 /// Connection settings, the same for every role.
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Clone, clap::Args)]
 pub struct DatabaseSettings {
     /// PostgreSQL connection string or URL (libpq's form; secrets belong into the environment, not into argv).
     #[arg(long, env = "ARENA_DATABASE_URL", hide_env_values = true, value_name = "URL")]
@@ -47,5 +48,29 @@ impl DatabaseSettings {
 
     pub(crate) fn statement_timeout(&self) -> Duration {
         Duration::from_millis(self.database_statement_timeout_ms)
+    }
+}
+
+impl fmt::Debug for DatabaseSettings {
+    /// Without the connection string, which may have a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DatabaseSettings")
+            .field("database_password", &self.database_password)
+            .field("database_pool_size", &self.database_pool_size)
+            .field("database_pool_wait_ms", &self.database_pool_wait_ms)
+            .field("database_statement_timeout_ms", &self.database_statement_timeout_ms)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_in_the_connection_string_is_not_shown() {
+        let settings = DatabaseSettings::for_url("postgresql://arena:hidden-word@postgres/battlearena");
+        let shown = format!("{settings:?}");
+        assert!(shown.contains("database_pool_size: 16") && !shown.contains("hidden-word"), "{shown}");
     }
 }

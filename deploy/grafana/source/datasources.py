@@ -36,14 +36,7 @@ class Variant:
 VARIANTS = (
     Variant("provisioning/datasources/battlearena.yml", "The data sources of docker-compose.yml."),
     Variant("datasources/extended.yml", "The data sources of docker-compose-extended.yml.", loki=True, thanos=True),
-    Variant("datasources/jaeger.yml", "The data sources of docker-compose-jaeger.yml.", jaeger=True),
-    Variant(
-        "datasources/full.yml",
-        "The data sources of an installation that has logs and traces: all the ways between them.",
-        loki=True,
-        jaeger=True,
-        thanos=True,
-    ),
+    Variant("datasources/jaeger.yml", "The data sources of docker-compose-jaeger.yml.", loki=True, jaeger=True),
 )
 
 

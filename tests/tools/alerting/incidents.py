@@ -19,8 +19,11 @@ Labels = dict[str, str]
 
 SERVICES = ("gateway", "socket-gateway", "match", "analytics")
 
-# What a service shows that is down.
+# What a service shows that is down or sick.
 SYMPTOMS = {"HighErrorRate", "GrpcErrorRateHigh", "HighLatency", "VeryHighLatency"}
+
+# What pages for a gateway that lives and fails.
+FAILING = "SLOGatewayAvailabilityBurnFast"
 
 
 def mutes(source: Labels, target: Labels) -> bool:
@@ -40,8 +43,17 @@ def mutes(source: Labels, target: Labels) -> bool:
         same = all(source[label] == target.get(label) for label in ("instance", "mountpoint"))
         return other in ("HostDiskLow", "HostDiskFilling") and same
     if name.startswith("SLO") and name.endswith("Fast"):
-        return other == name.removesuffix("Fast") + "Slow"
+        slow = other == name.removesuffix("Fast") + "Slow"
+        symptom = other in SYMPTOMS and source["service"] == target["service"]
+        return slow or symptom or (other.startswith("SLO") and follows(name, other, depends_on))
     return False
+
+
+def follows(page: str, other: str, depends_on: list[str]) -> bool:
+    """Whether one objective's alert tells nothing new beside another one's page. Of two, at most one mutes the other."""
+    if page == FAILING:
+        return "gateway" in depends_on
+    return page == "SLOMatchStartLatencyBurnFast" and "match" in depends_on and other != FAILING
 
 
 def firing(alert: Alert) -> Iterator[Labels]:
@@ -87,6 +99,8 @@ def inhibitions(ask: Callable[..., str], everything: list[Labels]) -> None:
     cases = {"nothing": others} | {f"source-{i}": [source, *others] for i, source in enumerate(sources)}
     # A service that is down mutes the pages of its objectives too.
     cases["burning"] = [a for a in everything if a["alertname"] != "DatabaseDown"]
+    # A sick one mutes what follows from it, and no two pages mute each other.
+    cases["sick"] = [a for a in cases["burning"] if a["alertname"] != "ServiceDown"]
     for cluster, alerts in cases.items():
         post(ask, alerts, cluster)
     count = sum(map(len, cases.values()))
@@ -109,7 +123,22 @@ def pages(ask: Callable[..., str], receivers: Receivers, everything: list[Labels
     incidents = {
         "gateway-down": [a for a in gateway if a["alertname"] in SYMPTOMS | {"ServiceDown"} or "SLO" in a["alertname"]],
         "database-down": [a for a in everything if a["alertname"] == "DatabaseDown" or "depends_on" in a],
-        "gateway-burns": [a for a in gateway if re.fullmatch("SLOGateway.+Fast", a["alertname"])],
+        # It lives and fails: its own alerts, and the objectives that need it.
+        "gateway-sick": [
+            a for a in gateway
+            if a["alertname"].startswith("SLO") or (a["alertname"] in SYMPTOMS and a["service"] == "gateway")
+        ],
+        # Matches start slowly, and the gateway with them; then they fail, and so does the gateway.
+        "match-slow": [
+            a for a in everything
+            if re.fullmatch("SLO(MatchStart|Gateway)Latency.+", a["alertname"])
+            or (a["alertname"] in SYMPTOMS and a["service"] in ("match", "gateway"))
+        ],
+        "match-failing": [
+            a for a in everything
+            if re.fullmatch("SLO(MatchStart|Gateway).+", a["alertname"])
+            or (a["alertname"] in SYMPTOMS and a["service"] in ("match", "gateway"))
+        ],
     }
     for cluster, alerts in incidents.items():
         assert len(alerts) > 1, cluster

@@ -21,17 +21,15 @@ const UNSAMPLED: &str = "00-cccccccccccccccccccccccccccccccc-3333333333333333-00
 
 const APPEND: &str = "battlearena.events.v1.EventLogService/Append";
 
+/// All in one transaction, so that the relay finds all of them or none.
 async fn tell(analytics: &Analytics, traceparents: &[Option<&str>]) {
-    let database = analytics.database();
-    let connection = database.connection().await.unwrap();
-    for traceparent in traceparents {
+    let row = |traceparent: &Option<&str>| {
         let traceparent = traceparent.map_or("null".to_owned(), |text| format!("'{text}'"));
-        let tell = format!(
-            "insert into producer.outbox (kind, payload, traceparent)
-             values ('player_logged_in', '{{\"player_id\": 7}}', {traceparent})"
-        );
-        connection.session().define(&tell).await.unwrap();
-    }
+        format!("('player_logged_in', '{{\"player_id\": 7}}', {traceparent})")
+    };
+    let rows = traceparents.iter().map(row).collect::<Vec<_>>().join(", ");
+    let tell = format!("insert into producer.outbox (kind, payload, traceparent) values {rows}");
+    analytics.database().connection().await.unwrap().session().define(&tell).await.unwrap();
 }
 
 fn relay(analytics: &Analytics) -> CancellationToken {

@@ -42,7 +42,7 @@ impl Drop for Prometheus {
 /// Our configuration without the rules, with the addresses of a platform in the file of targets.
 fn configuration(addresses: &[String], folder: &Path) -> PathBuf {
     let ours = root().join("deploy/prometheus");
-    fs::create_dir_all(folder.join("targets")).unwrap();
+    fs::create_dir_all(folder.join("targets/optional")).unwrap();
     fs::copy(ours.join("prometheus.yml"), folder.join("prometheus.yml")).unwrap();
     let mut targets = fs::read_to_string(ours.join("targets/native/services.yml")).unwrap();
     for (usual, flag) in [
@@ -96,11 +96,27 @@ fn every_installation_has_a_configuration() {
     std::os::unix::fs::symlink(ours.join("rules"), folder.path().join("rules")).unwrap();
     for kind in ["native", "compose"] {
         let targets = folder.path().join("targets");
-        std::os::unix::fs::symlink(ours.join("targets").join(kind), &targets).unwrap();
+        fs::create_dir_all(targets.join("optional")).unwrap();
+        for file in fs::read_dir(ours.join("targets").join(kind)).unwrap() {
+            let file = file.unwrap();
+            fs::copy(file.path(), targets.join(file.file_name())).unwrap();
+        }
+        for own in ["services-own.yml", "stack-own.yml"] {
+            let group = "- targets: [\"127.0.0.1:1\"]\n  labels: { service: own }\n";
+            fs::write(targets.join("optional").join(own), group).unwrap();
+        }
         sound(&folder.path().join("prometheus.yml"));
-        fs::remove_file(targets).unwrap();
+        fs::remove_dir_all(targets).unwrap();
     }
-    sound(&ours.join("prometheus-kubernetes.yml"));
+    // The token for the kubelets is where a pod has it, and here is none.
+    let token = folder.path().join("token");
+    fs::write(&token, "a token").unwrap();
+    let kubernetes = fs::read_to_string(ours.join("prometheus-kubernetes.yml")).unwrap();
+    let there = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+    assert!(kubernetes.contains(there), "no kubelet is scraped");
+    fs::write(folder.path().join("kubernetes.yml"), kubernetes.replace(there, token.to_str().unwrap()))
+        .unwrap();
+    sound(&folder.path().join("kubernetes.yml"));
 }
 
 /// `promtool check config` takes it, with its rules and its targets.

@@ -162,7 +162,8 @@ async fn live(stage: &Stage, seen: &mut Seen, operator: &str) {
     let path = |rest: &str| format!("/api/players/{}{rest}", member.id);
     let tablet = seen.note(format!("{:032x}-tablet", random::<u128>()));
     let token = &renewed.access;
-    authorized(stage, token, &path("/devices"), &json!({"device_id": tablet})).await.good();
+    let link = json!({"device_id": tablet, "current_password": password});
+    authorized(stage, token, &path("/devices"), &link).await.good();
     authorized(stage, token, &path("/password"), &json!({"current_password": wrong, "new_password": newer}))
         .await;
     let change = json!({"current_password": password, "new_password": newer});

@@ -2,13 +2,13 @@
 
 use battlearena_proto::PlayerId;
 use secrecy::{ExposeSecret, SecretString};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::players::shown;
 use crate::http::Call;
 
-/// Sets another password: `POST /api/players/{player_id}/password`. The other sessions of the player end. A player who
-/// has a password must give it. Unauthenticated: it is another one.
+/// Sets another password: `POST /api/players/{player_id}/password`. The other sessions of the player end, and a
+/// player who had a password keeps the device of this session alone. A player who has a password must give it. Unauthenticated: it is another one.
 pub fn change_password(player_id: PlayerId, current: Option<&SecretString>, new: &SecretString) -> Call<()> {
     #[derive(Serialize)]
     struct Body<'a> {
@@ -20,21 +20,37 @@ pub fn change_password(player_id: PlayerId, current: Option<&SecretString>, new:
     Call::post("/api/players/{player_id}/password", &body).with(player_id)
 }
 
-#[derive(Serialize)]
-struct Device<'a> {
-    device_id: &'a str,
+/// A device that is linked.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub struct LinkedDevice {
+    /// Its number, which the export shows too.
+    pub id: i64,
 }
 
-/// Lets the player log in by the secret of a device, too: `POST /api/players/{player_id}/devices`. Conflict: another
-/// player logs in by it.
-pub fn link_device(player_id: PlayerId, device_id: &SecretString) -> Call<()> {
-    let body = Device { device_id: device_id.expose_secret() };
+/// Lets the player log in by the secret of a device, too: `POST /api/players/{player_id}/devices`. A player who has a
+/// password must give it. Forbidden: it is another one. Conflict: another player logs in by the device.
+pub fn link_device(
+    player_id: PlayerId,
+    device_id: &SecretString,
+    current: Option<&SecretString>,
+) -> Call<LinkedDevice> {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        device_id: &'a str,
+        #[serde(serialize_with = "shown", skip_serializing_if = "Option::is_none")]
+        current_password: Option<&'a SecretString>,
+    }
+    let body = Body { device_id: device_id.expose_secret(), current_password: current };
     Call::post("/api/players/{player_id}/devices", &body).with(player_id)
 }
 
 /// The reverse: `DELETE /api/players/{player_id}/devices`. Conflict: the player has nothing else to log in by.
 pub fn unlink_device(player_id: PlayerId, device_id: &SecretString) -> Call<()> {
-    let body = Device { device_id: device_id.expose_secret() };
+    #[derive(Serialize)]
+    struct Body<'a> {
+        device_id: &'a str,
+    }
+    let body = Body { device_id: device_id.expose_secret() };
     Call::delete("/api/players/{player_id}/devices", &body).with(player_id)
 }
 

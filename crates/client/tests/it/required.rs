@@ -154,7 +154,7 @@ async fn a_player_looks_after_its_account() {
     let as_ann = gateway.clone().with_credentials(session);
     let password = SecretString::from("quite a long password");
     as_ann.send(calls::change_password(ann, None, &password)).await.unwrap();
-    as_ann.send(calls::link_device(ann, &second)).await.unwrap();
+    as_ann.send(calls::link_device(ann, &second, Some(&password))).await.unwrap();
     as_ann.send(calls::unlink_device(ann, &first)).await.unwrap();
     assert_eq!(kind(gateway.send(calls::log_in(LogIn::Device(&first))).await), ErrorKind::Unauthenticated);
     for by in [LogIn::Device(&second), LogIn::Password { username: "ann", password: &password }] {

@@ -5,13 +5,13 @@ use actix_web::web::{Data, Json};
 use battlearena_identity::credential::DeviceSecret;
 use battlearena_identity::password::Password;
 use battlearena_identity::{Caller, Secret, SessionId};
+use battlearena_proto::Failure;
 use battlearena_runtime::finish;
 use battlearena_telemetry::http::HttpFailure;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::body::Body;
-use super::client::Origin;
 use super::document::{BodyErrors, Conflict, NotFound, ReadErrors};
 use super::export::ExportResponse;
 use super::parameters::PlayerPath;
@@ -20,6 +20,7 @@ use crate::domain::player::ProfileChange;
 use crate::service::accounts::{Accounts, Holders};
 use crate::service::chat::Chat;
 use crate::service::matches::Matches;
+use crate::store::credentials::Device;
 
 /// What changes about a profile. What is absent stays.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -79,7 +80,8 @@ pub(super) struct PasswordRequest {
 
 /// Set or change the password.
 ///
-/// Every other session of the player ends.
+/// Every other session of the player ends, and a change unlinks every device but the one that opened this session. Ten
+/// tries in ten minutes.
 #[utoipa::path(
     post, path = "/api/players/{player_id}/password", tag = "account", request_body = PasswordRequest,
     params(("player_id" = i64, Path, description = "Number of the account.")),
@@ -90,58 +92,98 @@ pub(super) async fn change_password(
     caller: Caller,
     accounts: Data<Accounts>,
     player: PlayerPath,
-    client: Origin,
     body: Body<PasswordRequest>,
 ) -> Result<HttpResponse, HttpFailure> {
     caller.own(player.0)?;
     let PasswordRequest { current_password, new_password } = body.0;
-    let current = current_password.map(Password::presented).transpose();
-    let current = current.map_err(|failure| failure.with_field("current_password"))?;
+    let current = presented(current_password)?;
     let kept = session_of(&caller);
-    let work =
-        async move { accounts.change_password(player.0, current, new_password, kept, &client.0).await };
-    finish(work).await?;
+    finish(async move { accounts.change_password(player.0, current, new_password, kept).await }).await?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+fn presented(current: Option<Secret>) -> Result<Option<Password>, Failure> {
+    let current = current.map(Password::presented).transpose();
+    current.map_err(|failure| failure.with_field("current_password"))
 }
 
 fn session_of(caller: &Caller) -> Option<SessionId> {
     caller.player().ok().map(|player| player.session)
 }
 
-/// A device.
+/// A device that is to log in.
 #[derive(Debug, Deserialize, ToSchema)]
-pub(super) struct DeviceRequest {
+pub(super) struct LinkRequest {
     /// The device's secret: 32 to 256 random bytes of text, made and kept by the device.
     #[schema(value_type = String, example = "0f8d5a1c7b3e49f2a6c4d8e0b1f37a95c2e6d4f8", min_length = 32, max_length = 256)]
     device_id: Secret,
+    /// The password, of an account that has one.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "correct horse battery")]
+    current_password: Option<Secret>,
+}
+
+/// A device that may log in.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct LinkResponse {
+    /// Its number, which the export shows too.
+    #[schema(example = 3)]
+    id: i64,
 }
 
 /// Let a device log in.
 ///
-/// At most 20 devices. That it may already is no mistake.
+/// At most 20 devices. That it may already is no mistake. With a password, ten tries in ten minutes.
 #[utoipa::path(
-    post, path = "/api/players/{player_id}/devices", tag = "account", request_body = DeviceRequest,
+    post, path = "/api/players/{player_id}/devices", tag = "account", request_body = LinkRequest,
     params(("player_id" = i64, Path, description = "Number of the account.")),
-    responses((status = 204, description = "It may."), (status = 404, response = NotFound),
+    responses((status = 200, description = "It may.", body = LinkResponse), (status = 404, response = NotFound),
               (status = 409, response = Conflict), BodyErrors)
 )]
 pub(super) async fn link_device(
     caller: Caller,
     accounts: Data<Accounts>,
     player: PlayerPath,
-    body: Body<DeviceRequest>,
-) -> Result<HttpResponse, HttpFailure> {
+    body: Body<LinkRequest>,
+) -> Result<Json<LinkResponse>, HttpFailure> {
     caller.own(player.0)?;
-    let device = DeviceSecret::parse(body.0.device_id)?;
-    finish(async move { accounts.link_device(player.0, &device).await }).await?;
-    Ok(HttpResponse::NoContent().finish())
+    let LinkRequest { device_id, current_password } = body.0;
+    let device = DeviceSecret::parse(device_id)?;
+    let current = presented(current_password)?;
+    let from = session_of(&caller);
+    let id = finish(async move { accounts.link_device(player.0, &device, current, from).await }).await?;
+    Ok(Json(LinkResponse { id }))
+}
+
+/// A device that is to log in no more, by one of the two.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(super) struct UnlinkRequest {
+    /// The device's secret.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "0f8d5a1c7b3e49f2a6c4d8e0b1f37a95c2e6d4f8", min_length = 32, max_length = 256)]
+    device_id: Option<Secret>,
+    /// The device's number: linking answers it, and the export shows it.
+    #[serde(default)]
+    #[schema(example = 3)]
+    id: Option<i64>,
+}
+
+impl UnlinkRequest {
+    fn device(self) -> Result<Device, Failure> {
+        match (self.device_id, self.id) {
+            (Some(secret), None) => Ok(Device::Secret(DeviceSecret::parse(secret)?.hash())),
+            (None, Some(id)) => Ok(Device::Id(id)),
+            (None, None) => Err(Failure::invalid("device_id", "device_id or id is needed")),
+            (Some(_), Some(_)) => Err(Failure::invalid("id", "device_id and id exclude each other")),
+        }
+    }
 }
 
 /// Let a device log in no more.
 ///
 /// The sessions that it opened end. The last way into an account stays.
 #[utoipa::path(
-    delete, path = "/api/players/{player_id}/devices", tag = "account", request_body = DeviceRequest,
+    delete, path = "/api/players/{player_id}/devices", tag = "account", request_body = UnlinkRequest,
     params(("player_id" = i64, Path, description = "Number of the account.")),
     responses((status = 204, description = "It may not."), (status = 404, response = NotFound),
               (status = 409, response = Conflict), BodyErrors)
@@ -150,11 +192,11 @@ pub(super) async fn unlink_device(
     caller: Caller,
     accounts: Data<Accounts>,
     player: PlayerPath,
-    body: Body<DeviceRequest>,
+    body: Body<UnlinkRequest>,
 ) -> Result<HttpResponse, HttpFailure> {
     caller.own(player.0)?;
-    let device = DeviceSecret::parse(body.0.device_id)?;
-    finish(async move { accounts.unlink_device(player.0, &device).await }).await?;
+    let device = body.0.device()?;
+    finish(async move { accounts.unlink_device(player.0, device).await }).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -11,7 +11,7 @@ use super::moderation::SanctionEntry;
 use super::players::PlayerResponse;
 use super::transactions::TransactionEntry;
 use crate::service::accounts::Export;
-use crate::store::accounts::SessionRecord;
+use crate::store::accounts::{DeviceRecord, SessionRecord};
 
 /// Everything that is held about a player.
 #[derive(Debug, Serialize, ToSchema)]
@@ -27,9 +27,8 @@ pub(super) struct ExportResponse {
     /// Whether there is a password; its hash is not shown.
     #[schema(example = true)]
     has_password: bool,
-    /// When each device was linked (UTC); their secrets are not known.
-    #[schema(value_type = Vec<String>, example = json!(["2030-01-01T12:00:00Z"]))]
-    devices_linked_at: Vec<Timestamp>,
+    /// Devices that may log in, in the order in which they were linked; their secrets are not known.
+    devices: Vec<DeviceEntry>,
     /// Log-ins that are remembered, newest first.
     sessions: Vec<SessionEntry>,
     /// When each known address was last written down (UTC); the addresses themselves are not known.
@@ -82,6 +81,23 @@ impl From<RoomMessage> for SaidEntry {
         let RoomMessage { room, message } = said;
         let Message { offset, player_id: _, username, text, timestamp } = message.unwrap_or_default();
         Self { room, id: offset, username, text, timestamp: timestamp_from_wire(timestamp) }
+    }
+}
+
+/// A device that may log in.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct DeviceEntry {
+    /// Its number, by which it can be unlinked.
+    #[schema(example = 3)]
+    id: i64,
+    /// When it was linked (UTC).
+    #[schema(value_type = String, format = DateTime, example = "2030-01-01T12:00:00Z")]
+    linked_at: Timestamp,
+}
+
+impl From<DeviceRecord> for DeviceEntry {
+    fn from(DeviceRecord { id, linked_at }: DeviceRecord) -> Self {
+        Self { id, linked_at }
     }
 }
 
@@ -139,7 +155,7 @@ impl From<Export> for ExportResponse {
             player: player.into(),
             region,
             has_password,
-            devices_linked_at: devices,
+            devices: devices.into_iter().map(Into::into).collect(),
             sessions: sessions.into_iter().map(Into::into).collect(),
             known_addresses_seen_at: known_addresses,
             sanctions: sanctions.into_iter().map(Into::into).collect(),

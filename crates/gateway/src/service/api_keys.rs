@@ -57,11 +57,16 @@ impl ApiKeys {
     async fn exchange_good(&self, authorization: Option<&str>) -> Result<AccessToken, Failure> {
         let Some(Bearer::ApiKey(text)) = Bearer::of(authorization)? else { return Err(no_key()) };
         let key = ApiKey::parse(text)?;
-        let (caller, _) = self.look_up(&key).await?;
+        let (caller, left) = self.look_up(&key).await?;
+        let signer = self.signer.for_at_most(left);
+        // Of whole seconds none is left.
+        if signer.life().is_zero() {
+            return Err(Refusal::Expired.into());
+        }
         let now = Timestamp::now();
         let token = match &caller {
-            Caller::GameServer(key) => self.signer.for_game_server(key, now),
-            Caller::Operator(key) => self.signer.for_operator(key, now),
+            Caller::GameServer(key) => signer.for_game_server(key, now),
+            Caller::Operator(key) => signer.for_operator(key, now),
             Caller::Anonymous | Caller::Player(_) | Caller::Service | Caller::Open => return Err(no_key()),
         };
         let token = token.map_err(Failure::internal)?;
@@ -71,7 +76,7 @@ impl ApiKeys {
         Ok(token)
     }
 
-    /// Whose key it is, and how long that may be remembered.
+    /// Whose key it is, and how long it lasts.
     async fn look_up(&self, key: &ApiKey) -> Result<(Caller, Duration), Failure> {
         let connection = self.database.connection().await?;
         let stored = api_keys::by_id(connection.session(), key.id()).await?;
@@ -80,8 +85,10 @@ impl ApiKeys {
         if stored.is_revoked {
             return Err(Refusal::Revoked.into());
         }
-        let left = stored.ends_in_seconds.unwrap_or(f64::INFINITY).min(REMEMBERED.as_secs_f64());
-        let left = Duration::try_from_secs_f64(left).map_err(|_| Refusal::Expired)?;
+        let left = match stored.ends_in_seconds {
+            Some(seconds) => Duration::try_from_secs_f64(seconds).map_err(|_| Refusal::Expired)?,
+            None => Duration::MAX,
+        };
         let holder = Key { id: key.id().as_str().into(), scopes: stored.scopes };
         match stored.role.as_str() {
             role if role == Role::GameServer.as_str() => Ok((Caller::GameServer(holder), left)),
@@ -104,7 +111,7 @@ impl gatekeeper::ApiKeys for ApiKeys {
             if api_keys::used(connection.session(), key.id(), current_traceparent().as_deref()).await? {
                 self.wake.wake();
             }
-            self.remembered.put(key, caller.clone(), now, now + left);
+            self.remembered.put(key, caller.clone(), now, now + left.min(REMEMBERED));
             Ok(caller)
         })
     }

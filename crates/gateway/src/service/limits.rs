@@ -2,10 +2,14 @@
 //! whoever guesses from elsewhere does not lock the owner out.
 
 use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use battlearena_identity::SessionId;
 use battlearena_identity::credential::CredentialHash;
-use battlearena_identity::limits::{AddressKey, AddressLimiter, Limit, Limiter, Quota};
+use battlearena_identity::limits::{
+    AddressKey, AddressLimiter, Bucket, Decision, InFlight, Limit, Limiter, Quota, Slot,
+};
 use battlearena_proto::{Failure, PlayerId};
 
 use crate::config::LogInLimitSettings;
@@ -16,6 +20,18 @@ const MOST_KEYS: usize = 100_000;
 /// Longest part of a name that is told apart; no account has a longer one.
 const MOST_NAME: usize = 50;
 
+/// How many refusals of names and devices that nobody has are told a second.
+const TOLD_A_SECOND: u32 = 10;
+
+/// Exports of one account in an hour, and at once in all: each reads all that there is of a player.
+const EXPORTS_AN_HOUR: u32 = 3;
+const MOST_EXPORTS: usize = 4;
+
+/// When who found no room for an export may come back.
+const EXPORT_RETRY_AFTER: Duration = Duration::from_secs(5);
+
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3600);
 const MINUTE: Duration = Duration::from_secs(60);
 const TEN_MINUTES: Duration = Duration::from_secs(600);
 
@@ -33,7 +49,12 @@ pub(crate) struct LogInLimits {
     account: Limiter<Box<str>>,
     known: Limiter<(PlayerId, IpAddr)>,
     device: Limiter<[u8; 32]>,
+    own: Limiter<(PlayerId, Option<SessionId>)>,
     registration: AddressLimiter,
+    exports: Limiter<PlayerId>,
+    exports_at_once: InFlight,
+    began: Instant,
+    told: Mutex<Bucket>,
 }
 
 impl LogInLimits {
@@ -52,11 +73,16 @@ impl LogInLimits {
             account: limiter(Limit::LoginAccount, Quota::new(logins_per_account, TEN_MINUTES), now),
             known: limiter(Limit::LoginKnown, per_known, now),
             device: limiter(Limit::LoginKnown, per_known, now),
+            own: limiter(Limit::LoginKnown, Quota::new(logins_per_account, TEN_MINUTES), now),
             registration: addresses(
                 Limit::Registration,
                 Quota::new(registrations_per_address, TEN_MINUTES),
                 now,
             ),
+            exports: limiter(Limit::Export, Quota::new(EXPORTS_AN_HOUR, HOUR), now),
+            exports_at_once: InFlight::new(MOST_EXPORTS, EXPORT_RETRY_AFTER),
+            began: now,
+            told: Mutex::default(),
         }
     }
 
@@ -80,6 +106,15 @@ impl LogInLimits {
         self.known.take((player, client.address), Instant::now()).into_result()
     }
 
+    /// A hash that somebody asks for who is in: a new password, or the current one as a proof. Strangers who guess do not
+    /// empty this bucket, and a stolen session not that of another.
+    ///
+    /// # Errors
+    /// Throttled.
+    pub(crate) fn own_password(&self, player: PlayerId, session: Option<SessionId>) -> Result<(), Failure> {
+        self.own.take((player, session), Instant::now()).into_result()
+    }
+
     /// A log-in by device. Its secret cannot be guessed: what is limited is how often one and the same comes.
     ///
     /// # Errors
@@ -89,6 +124,34 @@ impl LogInLimits {
             return Ok(());
         }
         self.device.take(*device.as_bytes(), Instant::now()).into_result()
+    }
+
+    /// A log-in by a device that nobody has: made-up ones cost their address what guesses at passwords do.
+    ///
+    /// # Errors
+    /// Throttled.
+    pub(crate) fn unknown_device(&self, client: &Client) -> Result<(), Failure> {
+        match client.key {
+            Some(key) => self.address.take(key, Instant::now()).into_result(),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a refusal that is about no account is one of the sample that the event log is told of.
+    pub(crate) fn is_told(&self, now: Instant) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = now.saturating_duration_since(self.began);
+        told.take(Quota::new(TOLD_A_SECOND, SECOND), 1, since) == Decision::Allowed
+    }
+
+    /// An export. It is over when the place is dropped.
+    ///
+    /// # Errors
+    /// Unavailable when there are too many at once; throttled.
+    pub(crate) fn export(&self, player: PlayerId) -> Result<Slot, Failure> {
+        let slot = self.exports_at_once.try_enter()?;
+        self.exports.take(player, Instant::now()).into_result()?;
+        Ok(slot)
     }
 
     /// A registration.
@@ -109,4 +172,39 @@ fn addresses(limit: Limit, quota: Quota, began: Instant) -> AddressLimiter {
 
 fn limiter<K: std::hash::Hash + Eq>(limit: Limit, quota: Quota, began: Instant) -> Limiter<K> {
     Limiter::new(limit, quota, MOST_KEYS, began)
+}
+
+#[cfg(test)]
+mod tests {
+    use battlearena_proto::ErrorKind;
+
+    use super::*;
+
+    fn limits() -> LogInLimits {
+        LogInLimits::new(&LogInLimitSettings::default())
+    }
+
+    #[test]
+    fn exports_are_few_an_hour_and_few_at_once() {
+        let limits = limits();
+        for _ in 0..EXPORTS_AN_HOUR {
+            drop(limits.export(PlayerId(7)).unwrap());
+        }
+        assert_eq!(limits.export(PlayerId(7)).unwrap_err().kind(), ErrorKind::Throttled);
+        let held: Vec<_> = (0..4).map(|id| limits.export(PlayerId(100 + id)).unwrap()).collect();
+        assert_eq!(limits.export(PlayerId(8)).unwrap_err().kind(), ErrorKind::Unavailable);
+        drop(held);
+        // To find no room cost nothing.
+        for _ in 0..EXPORTS_AN_HOUR {
+            drop(limits.export(PlayerId(8)).unwrap());
+        }
+    }
+
+    #[test]
+    fn strangers_are_told_of_as_a_sample() {
+        let limits = limits();
+        let told = (0..1000).filter(|_| limits.is_told(limits.began)).count();
+        assert_eq!(told, TOLD_A_SECOND as usize);
+        assert!(limits.is_told(limits.began + SECOND));
+    }
 }

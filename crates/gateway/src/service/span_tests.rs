@@ -312,10 +312,10 @@ async fn a_log_in_by_device_is_one_statement() {
     let [id, name, level] = zoe_is;
     assert_eq!(span, business("player_login", [id, name, level, ("login.timestamp", now.as_str())], 1));
 
-    // Lock, rotate, and the transaction around them.
+    // Lock, look, rotate, and the transaction around them.
     let refresh = login.tokens.unwrap().refresh;
     let (renewed, span) = traced(&spans, accounts.refresh(refresh.text().clone())).await;
-    assert_eq!(span, business("refresh_session", [("player.id", "1")], 4));
+    assert_eq!(span, business("refresh_session", [("player.id", "1")], 5));
     assert!(renewed.is_ok());
 }
 

@@ -63,16 +63,26 @@ static DEVICES_OF: Statement = Statement::new(
     "devices_of_player",
     "SELECT",
     "devices",
-    "select linked_at from gateway.devices where player_id = $1 order by linked_at",
+    "select id, linked_at from gateway.devices where player_id = $1 order by id",
 );
 
-/// When each device of a player was linked.
+/// A device as its player may see it.
+#[derive(Debug)]
+pub(crate) struct DeviceRecord {
+    pub(crate) id: i64,
+    pub(crate) linked_at: Timestamp,
+}
+
+/// The devices of a player, in the order in which they were linked.
 ///
 /// # Errors
 /// See [`StorageError`].
-pub(crate) async fn devices(session: Session<'_>, player: PlayerId) -> Result<Vec<Timestamp>, StorageError> {
+pub(crate) async fn devices(
+    session: Session<'_>,
+    player: PlayerId,
+) -> Result<Vec<DeviceRecord>, StorageError> {
     let rows = session.query(&DEVICES_OF, &[&player.get()]).await?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
+    Ok(rows.iter().map(|row| DeviceRecord { id: row.get(0), linked_at: row.get(1) }).collect())
 }
 
 static SESSIONS_OF: Statement = Statement::new(

@@ -1,11 +1,21 @@
 //! Statements about what players log in with. A change and the event that tells of it are one statement.
 
+use battlearena_identity::SessionId;
 use battlearena_identity::credential::CredentialHash;
 use battlearena_proto::PlayerId;
 use battlearena_storage::{Session, Statement, StorageError};
 
-pub(crate) const ALL: [&Statement; 7] =
-    [&PASSWORD_OF, &SET_PASSWORD, &REHASH_PASSWORD, &LOCK_ACCOUNT, &MEANS_OF, &LINK_DEVICE, &UNLINK_DEVICE];
+pub(crate) const ALL: [&Statement; 9] = [
+    &PASSWORD_OF,
+    &SET_PASSWORD,
+    &REHASH_PASSWORD,
+    &LOCK_MEANS,
+    &LOCK_ACCOUNT,
+    &MEANS_OF,
+    &LINK_DEVICE,
+    &UNLINK_DEVICE,
+    &UNLINK_OTHERS,
+];
 
 /// The constraint that a device of another player violates.
 pub(crate) const DEVICE_TAKEN: &str = "devices_pkey";
@@ -94,14 +104,54 @@ pub(crate) async fn rehash(
     Ok(())
 }
 
-/// What an account has, while its row is locked.
+/// Which device of a player.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Means {
-    pub(crate) has_password: bool,
-    pub(crate) devices: i64,
-    /// Whether the device in question is among them.
-    pub(crate) has_this_device: bool,
+pub(crate) enum Device {
+    /// By the hash of its secret.
+    Secret(CredentialHash),
+    /// By its number.
+    Id(i64),
 }
+
+impl Device {
+    /// The two parameters of a statement.
+    fn parts(&self) -> (Option<&[u8]>, Option<i64>) {
+        match self {
+            Self::Secret(hash) => (Some(&hash.as_bytes()[..]), None),
+            Self::Id(id) => (None, Some(*id)),
+        }
+    }
+}
+
+/// A device that may log in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Linked {
+    pub(crate) id: i64,
+    pub(crate) hash: CredentialHash,
+}
+
+/// What an account has, while it is locked.
+#[derive(Debug)]
+pub(crate) struct Means {
+    /// PHC string; `None` without a password.
+    pub(crate) password_hash: Option<String>,
+    pub(crate) devices: i64,
+    /// The device in question, if it is among them.
+    pub(crate) this_device: Option<Linked>,
+}
+
+// Both columns are asked for, so that both are locked; the devices in one order.
+static LOCK_MEANS: Statement = Statement::new(
+    "lock_means",
+    "SELECT",
+    "credentials",
+    "with password as (
+       select player_id from gateway.credentials where player_id = $1 for update
+     ), device as (
+       select id from gateway.devices where player_id = $1 order by device_hash for update
+     )
+     select (select count(*) from password), (select count(*) from device)",
+);
 
 // The subqueries see what was committed before the statement began, and whoever changes them holds the lock: so it is
 // taken by a statement of its own first.
@@ -116,16 +166,19 @@ static MEANS_OF: Statement = Statement::new(
     "means_of_player",
     "SELECT",
     "devices",
-    "select exists (select from gateway.credentials where player_id = $1), count(*),
-            coalesce(bool_or(device_hash = $2), false)
+    "select (select password_hash from gateway.credentials where player_id = $1), count(*),
+            min(id) filter (where device_hash = $2 or id = $3),
+            (array_agg(device_hash) filter (where device_hash = $2 or id = $3))[1]
      from gateway.devices where player_id = $1",
 );
 
-/// Locks an account until the transaction ends; `false` without such a player.
+/// Locks an account until the transaction ends, and before it what the player logs in by: the order of a log-in, with
+/// which nothing else would do but a deadlock. `false` without such a player.
 ///
 /// # Errors
 /// See [`StorageError`].
 pub(crate) async fn lock(session: Session<'_>, player: PlayerId) -> Result<bool, StorageError> {
+    session.query_one(&LOCK_MEANS, &[&player.get()]).await?;
     Ok(session.query_opt(&LOCK_ACCOUNT, &[&player.get()]).await?.is_some())
 }
 
@@ -136,10 +189,13 @@ pub(crate) async fn lock(session: Session<'_>, player: PlayerId) -> Result<bool,
 pub(crate) async fn means(
     session: Session<'_>,
     player: PlayerId,
-    device: &CredentialHash,
+    device: &Device,
 ) -> Result<Means, StorageError> {
-    let row = session.query_one(&MEANS_OF, &[&player.get(), &&device.as_bytes()[..]]).await?;
-    Ok(Means { has_password: row.get(0), devices: row.get(1), has_this_device: row.get(2) })
+    let (hash, id) = device.parts();
+    let row = session.query_one(&MEANS_OF, &[&player.get(), &hash, &id]).await?;
+    let hash = row.get::<_, Option<&[u8]>>(3).and_then(|bytes| CredentialHash::try_from(bytes).ok());
+    let this_device = row.get::<_, Option<i64>>(2).zip(hash).map(|(id, hash)| Linked { id, hash });
+    Ok(Means { password_hash: row.get(0), devices: row.get(1), this_device })
 }
 
 static LINK_DEVICE: Statement = Statement::new(
@@ -147,14 +203,16 @@ static LINK_DEVICE: Statement = Statement::new(
     "INSERT",
     "devices",
     "with linked as (
-       insert into gateway.devices (device_hash, player_id) values ($2, $1) returning player_id
+       insert into gateway.devices (device_hash, player_id) values ($2, $1) returning player_id, id
+     ), event as (
+       insert into gateway.outbox (kind, payload, traceparent)
+       select 'credential_changed', json_build_object('player_id', player_id, 'change', 'device_linked'), $3::text
+       from linked
      )
-     insert into gateway.outbox (kind, payload, traceparent)
-     select 'credential_changed', json_build_object('player_id', player_id, 'change', 'device_linked'), $3::text
-     from linked",
+     select id from linked",
 );
 
-/// Lets a device log in for a player.
+/// Lets a device log in for a player, and returns its number.
 ///
 /// # Errors
 /// See [`StorageError`]; a violation of [`DEVICE_TAKEN`] for a device that is linked.
@@ -163,9 +221,10 @@ pub(crate) async fn link(
     player: PlayerId,
     device: &CredentialHash,
     traceparent: Option<&str>,
-) -> Result<(), StorageError> {
-    session.execute(&LINK_DEVICE, &[&player.get(), &&device.as_bytes()[..], &traceparent]).await?;
-    Ok(())
+) -> Result<i64, StorageError> {
+    let row =
+        session.query_one(&LINK_DEVICE, &[&player.get(), &&device.as_bytes()[..], &traceparent]).await?;
+    Ok(row.get(0))
 }
 
 static UNLINK_DEVICE: Statement = Statement::new(
@@ -191,5 +250,35 @@ pub(crate) async fn unlink(
     traceparent: Option<&str>,
 ) -> Result<(), StorageError> {
     session.execute(&UNLINK_DEVICE, &[&player.get(), &&device.as_bytes()[..], &traceparent]).await?;
+    Ok(())
+}
+
+static UNLINK_OTHERS: Statement = Statement::new(
+    "unlink_other_devices",
+    "DELETE",
+    "devices",
+    "with unlinked as (
+       delete from gateway.devices
+       where player_id = $1 and device_hash is distinct from (
+         select device_hash from gateway.sessions where id = $2 and player_id = $1
+       )
+       returning player_id
+     )
+     insert into gateway.outbox (kind, payload, traceparent)
+     select 'credential_changed', json_build_object('player_id', player_id, 'change', 'device_unlinked'), $3::text
+     from unlinked",
+);
+
+/// Takes that from every device but the one that opened a session, if there is one to keep.
+///
+/// # Errors
+/// See [`StorageError`].
+pub(crate) async fn unlink_others(
+    session: Session<'_>,
+    player: PlayerId,
+    kept: Option<SessionId>,
+    traceparent: Option<&str>,
+) -> Result<(), StorageError> {
+    session.execute(&UNLINK_OTHERS, &[&player.get(), &kept.map(|id| id.0), &traceparent]).await?;
     Ok(())
 }

@@ -59,6 +59,8 @@ macro_rules! told {
     };
 }
 
+// What the player comes in by is locked before the player's row, as whoever takes it away does too (see
+// `credentials::lock`): either the log-in waits and finds nothing, or its session is there to be revoked.
 // $2: life of the session in seconds, $3: hash of the refresh token, $4: traceparent.
 macro_rules! log_in_with_session {
     ($who:literal, $device:literal, $more:literal) => {
@@ -116,7 +118,7 @@ static LOG_IN_BY_DEVICE: Statement = Statement::new(
     "UPDATE",
     "players",
     log_in_with_session!(
-        "(select player_id from gateway.devices where device_hash = $1::bytea)",
+        "(select player_id from gateway.devices where device_hash = $1::bytea for key share)",
         "$1::bytea",
         ""
     ),
@@ -146,7 +148,7 @@ static LOG_IN_BY_PASSWORD: Statement = Statement::new(
     // Nor does a password let anybody in that was changed while it was compared.
     log_in_with_session!(
         "$1::bigint and exists (
-           select from gateway.credentials where player_id = $1 and password_hash = $6::text
+           select from gateway.credentials where player_id = $1 and password_hash = $6::text for share
          )",
         "null",
         ", address as (

@@ -11,13 +11,13 @@ use super::players::tier_of;
 use crate::domain::session::{Presented, RevokedReason};
 
 pub(crate) const ALL: [&Statement; 8] = [
+    &LOCK_BY_TOKEN,
     &PRESENTED_TOKEN,
     &ROTATE_TOKEN,
     &REVOKE_SESSIONS,
     &REVOKED_SINCE,
     &COUNT_SESSIONS,
     &SWEEP_SESSIONS,
-    &SWEEP_TOKENS,
     &SWEEP_ADDRESSES,
 ];
 
@@ -33,8 +33,17 @@ pub(crate) struct Found {
     pub(crate) presented: Presented,
 }
 
-// The locks make refreshes of one session wait for each other, and what is read is what they left. `now()` would be
-// the time before the wait.
+// The lock makes refreshes of one session wait for each other. It is taken by a statement of its own: what the next one
+// reads of the other tokens is what they left.
+static LOCK_BY_TOKEN: Statement = Statement::new(
+    "lock_session_by_token",
+    "SELECT",
+    "sessions",
+    "select id from gateway.sessions
+     where id = (select session_id from gateway.refresh_tokens where hash = $1) for update",
+);
+
+// `now()` would be the time before the wait.
 static PRESENTED_TOKEN: Statement = Statement::new(
     "presented_refresh_token",
     "SELECT",
@@ -45,12 +54,18 @@ static PRESENTED_TOKEN: Statement = Statement::new(
             not is_active or exists (
               select from gateway.sanctions
               where player_id = players.id and kind = 'ban' and lifted_at is null and (until is null or until > now())
-            ), tier
-     from gateway.refresh_tokens
+            ), tier,
+            (select count(*) from gateway.refresh_tokens as next where next.parent = presented.hash),
+            exists (
+              select from gateway.refresh_tokens as next where next.parent = presented.hash and next.used_at is not null
+            ) or exists (
+              select from gateway.refresh_tokens as sibling
+              where sibling.parent = presented.parent and sibling.hash <> presented.hash and sibling.used_at is not null
+            )
+     from gateway.refresh_tokens as presented
        join gateway.sessions on sessions.id = session_id
        join gateway.players on players.id = sessions.player_id
-     where hash = $1
-     for update of refresh_tokens, sessions",
+     where hash = $1",
 );
 
 /// The session of a refresh token, locked until the transaction ends; `None` when there is no such token.
@@ -61,7 +76,11 @@ pub(crate) async fn lock_by_token(
     session: Session<'_>,
     token: &CredentialHash,
 ) -> Result<Option<Found>, StorageError> {
-    let row = session.query_opt(&PRESENTED_TOKEN, &[&&token.as_bytes()[..]]).await?;
+    let token = &token.as_bytes()[..];
+    if session.query_opt(&LOCK_BY_TOKEN, &[&token]).await?.is_none() {
+        return Ok(None);
+    }
+    let row = session.query_opt(&PRESENTED_TOKEN, &[&token]).await?;
     Ok(row.map(|row| Found {
         session: SessionId(row.get(0)),
         player: PlayerId(row.get(1)),
@@ -72,6 +91,8 @@ pub(crate) async fn lock_by_token(
             is_expired: row.get(4),
             is_revoked: row.get(5),
             is_locked_out: row.get(6),
+            successors: row.get(8),
+            is_overtaken: row.get(9),
         },
     }))
 }
@@ -87,7 +108,7 @@ static ROTATE_TOKEN: Statement = Statement::new(
        set last_used_at = clock_timestamp(), expires_at = clock_timestamp() + make_interval(secs => $4::float8)
        where id = $3
      )
-     insert into gateway.refresh_tokens (hash, session_id) values ($2, $3)",
+     insert into gateway.refresh_tokens (hash, session_id, parent) values ($2, $3, $1)",
 );
 
 /// Uses a token up, unless it was, and stores the next one of its session, whose life begins anew.
@@ -127,11 +148,12 @@ pub(crate) struct Revocation<'a> {
     pub(crate) token_life_seconds: f64,
 }
 
+/// The time in the event is rounded up to the second and written as the log writes it, so that the two can be compared.
 static REVOKE_SESSIONS: Statement = Statement::new(
     "revoke_sessions",
     "UPDATE",
     "sessions",
-    "with revoked as (
+    r#"with revoked as (
        update gateway.sessions set revoked_at = now(), revoked_reason = $2
        where player_id = $1 and revoked_at is null
          and ($3::bigint is null or id = $3) and ($4::bigint is null or id <> $4)
@@ -141,11 +163,13 @@ static REVOKE_SESSIONS: Statement = Statement::new(
        insert into gateway.outbox (kind, payload, traceparent)
        select 'session_revoked',
               json_build_object('player_id', player_id, 'session_id', id, 'reason', revoked_reason,
-                                'tokens_expire_at', clock_timestamp() + make_interval(secs => $6::float8)),
+                                'tokens_expire_at', to_char(
+                                  clock_timestamp() at time zone 'utc' + make_interval(secs => $6::float8 + 1),
+                                  'YYYY-MM-DD"T"HH24:MI:SS"Z"')),
               $7::text
        from revoked
      )
-     select id from revoked",
+     select id from revoked"#,
 );
 
 /// Ends sessions, and returns those that had not ended before.
@@ -220,15 +244,6 @@ static SWEEP_SESSIONS: Statement = Statement::new(
      delete from gateway.sessions where id in (select id from over)",
 );
 
-static SWEEP_TOKENS: Statement = Statement::new(
-    "sweep_refresh_tokens",
-    "DELETE",
-    "refresh_tokens",
-    "delete from gateway.refresh_tokens where hash in (
-       select hash from gateway.refresh_tokens where used_at < now() - interval '7 days' limit $1
-     )",
-);
-
 static SWEEP_ADDRESSES: Statement = Statement::new(
     "sweep_known_addresses",
     "DELETE",
@@ -238,14 +253,14 @@ static SWEEP_ADDRESSES: Statement = Statement::new(
      )",
 );
 
-/// Forgets some of what is over: sessions that ended a day ago, tokens used a week ago, addresses not seen for 90 days.
+/// Forgets some of what is over: sessions that ended a day ago with all their tokens, and addresses not seen for 90 days.
 /// Returns how many rows of the largest kind went.
 ///
 /// # Errors
 /// See [`StorageError`].
 pub(crate) async fn sweep(session: Session<'_>, most: i64) -> Result<u64, StorageError> {
     let mut largest = 0;
-    for statement in [&SWEEP_SESSIONS, &SWEEP_TOKENS, &SWEEP_ADDRESSES] {
+    for statement in [&SWEEP_SESSIONS, &SWEEP_ADDRESSES] {
         largest = largest.max(session.execute(statement, &[&most]).await?);
     }
     Ok(largest)

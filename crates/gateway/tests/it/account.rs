@@ -8,11 +8,11 @@ use crate::support::{Answer, Member, PASSWORD, Platform, until};
 
 const LOGIN: &str = "/api/players/login";
 const PHONE: &str = "k3J9xQ7mZ2vL5tR8wN1bC4dF6gH0sP-phone";
-const TABLET: &str = "k3J9xQ7mZ2vL5tR8wN1bC4dF6gH0sP-tablet";
 
-async fn device(platform: &Platform, member: &Member, method: Method, secret: &str) -> Answer {
-    let path = format!("{}/devices", member.path());
-    platform.send(method, &path, &member.access, Some(&json!({"device_id": secret}))).await
+/// Links a device of a player who has the password of everybody.
+async fn link(platform: &Platform, member: &Member) -> Answer {
+    let body = json!({"device_id": PHONE, "current_password": PASSWORD});
+    platform.post_as(&member.access, &format!("{}/devices", member.path()), body).await
 }
 
 async fn log_in(platform: &Platform, body: Value) -> Member {
@@ -51,7 +51,7 @@ async fn nobody_changes_the_password_of_another() {
     let body = json!({"current_password": PASSWORD, "new_password": "staple in the stable"});
     let path = format!("{}/password", ada.path());
     platform.post_as(&zoe.access, &path, body).await.refused(403, "forbidden", None);
-    let devices = device(&platform, &Member { id: ada.id, ..zoe.clone() }, Method::POST, PHONE).await;
+    let devices = link(&platform, &Member { id: ada.id, ..zoe.clone() }).await;
     devices.refused(403, "forbidden", None);
     for path in [ada.path(), format!("{}/export", ada.path())] {
         platform.get_as(&zoe.access, &path).await.refused(403, "forbidden", None);
@@ -60,58 +60,6 @@ async fn nobody_changes_the_password_of_another() {
         let answer = platform.send(method, &ada.path(), &zoe.access, Some(&json!({}))).await;
         answer.refused(403, "forbidden", None);
     }
-    platform.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn devices_come_and_go_but_not_the_last_way_in() {
-    let platform = Platform::closed().await;
-    let body = json!({"username": "ada", "email": "ada@players.test", "device_id": PHONE});
-    let ada = Member::of(&platform.post("/api/players/register", body).await.ok());
-    let last = device(&platform, &ada, Method::DELETE, PHONE).await;
-    last.refused(409, "conflict", Some("device_id"));
-
-    assert_eq!(device(&platform, &ada, Method::POST, TABLET).await.status, 204);
-    assert_eq!(device(&platform, &ada, Method::POST, TABLET).await.status, 204);
-    let on_tablet = log_in(&platform, json!({"device_id": TABLET})).await;
-    assert_eq!(on_tablet.id, ada.id);
-    // The tablet takes the phone out, and the phone's session with it.
-    assert_eq!(device(&platform, &on_tablet, Method::DELETE, PHONE).await.status, 204);
-    platform.get_as(&ada.access, &ada.path()).await.refused(401, "unauthenticated", None);
-    platform.post(LOGIN, json!({"device_id": PHONE})).await.refused(401, "unauthenticated", None);
-    platform.get_as(&on_tablet.access, &ada.path()).await.ok();
-
-    // With a password, the last device may go too.
-    let path = format!("{}/password", ada.path());
-    let first = json!({"new_password": PASSWORD});
-    assert_eq!(platform.post_as(&on_tablet.access, &path, first).await.status, 204);
-    assert_eq!(device(&platform, &on_tablet, Method::DELETE, TABLET).await.status, 204);
-    let back = log_in(&platform, json!({"username": "ada", "password": PASSWORD})).await;
-    assert_eq!(device(&platform, &back, Method::DELETE, TABLET).await.status, 204);
-
-    let zoe = platform.join("zoe").await;
-    assert_eq!(device(&platform, &zoe, Method::POST, PHONE).await.status, 204);
-    let taken = device(&platform, &back, Method::POST, PHONE).await;
-    taken.refused(409, "conflict", Some("device_id"));
-    platform.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn two_at_once_cannot_take_out_the_last_two_devices() {
-    let platform = Platform::closed().await;
-    let body = json!({"username": "ada", "email": "ada@players.test", "device_id": PHONE});
-    let ada = Member::of(&platform.post("/api/players/register", body).await.ok());
-    assert_eq!(device(&platform, &ada, Method::POST, TABLET).await.status, 204);
-    // Of a session that neither of them opened, so that it stays for the second.
-    platform.row("update gateway.sessions set device_hash = null returning 1", &[]).await;
-    let both = tokio::join!(
-        device(&platform, &ada, Method::DELETE, PHONE),
-        device(&platform, &ada, Method::DELETE, TABLET)
-    );
-    let mut statuses = [both.0.status, both.1.status];
-    statuses.sort_unstable();
-    assert_eq!(statuses, [204, 409]);
-    assert_eq!(platform.row("select count(*) from gateway.devices", &[]).await.get::<_, i64>(0), 1);
     platform.stop().await;
 }
 
@@ -197,7 +145,7 @@ async fn the_export_has_everything_but_secrets() {
                block as (insert into socket.blocks (player_id, blocked_id) values ($1, 99))
                select count(*) from said";
     platform.row(say, &[&ada.id]).await;
-    assert_eq!(device(&platform, &ada, Method::POST, PHONE).await.status, 204);
+    let linked = link(&platform, &ada).await.ok();
     let purchase =
         json!({"player_id": ada.id, "item_type": "skin", "item_name": "Ice Crown", "amount": 24.99});
     platform.post_as(&ada.access, "/api/transactions/create", purchase).await.ok();
@@ -213,7 +161,9 @@ async fn the_export_has_everything_but_secrets() {
     assert_eq!(export["player"]["email"], "somebody@example.com");
     assert_eq!((export["tier"].as_str(), export["has_password"].as_bool()), (Some("free"), Some(true)));
     let count = |field: &str| export[field].as_array().unwrap().len();
-    assert_eq!(["devices_linked_at", "sessions", "known_addresses_seen_at"].map(count), [1, 1, 1]);
+    assert_eq!(["devices", "sessions", "known_addresses_seen_at"].map(count), [1, 1, 1]);
+    assert_eq!(export["devices"][0]["id"], linked["id"]);
+    assert!(export["devices"][0]["linked_at"].is_string(), "{export}");
     assert_eq!((count("sanctions"), count("transactions")), (0, 120));
     assert_eq!((count("matches"), count("messages"), count("left_out")), (1, 120, 2));
     assert_eq!(export["matches"][0]["participants"][0]["player_id"], ada.id);

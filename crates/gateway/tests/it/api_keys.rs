@@ -91,6 +91,22 @@ async fn a_revoked_key_is_refused_and_so_is_its_token() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_token_does_not_outlive_its_key() {
+    let platform = Platform::closed().await;
+    let key = platform.api_key(Role::Operator, None).await;
+    let end = "update gateway.api_keys set expires_at = now() + make_interval(secs => $2) where id = $1 returning 1";
+    platform.row(end, &[&id_of(&key), &100.0_f64]).await;
+    let expires_in = platform.post_as(&key, EXCHANGE, json!({})).await.ok()["expires_in"].as_i64().unwrap();
+    assert!((1..100).contains(&expires_in), "{expires_in}");
+    platform.row(end, &[&id_of(&key), &3.0_f64]).await;
+    let token = platform.post_as(&key, EXCHANGE, json!({})).await.ok();
+    let token = token["access_token"].as_str().unwrap();
+    until(async || platform.get_as(token, "/api/leaderboard").await.status == 401).await;
+    until(async || platform.post_as(&key, EXCHANGE, json!({})).await.status == 401).await;
+    platform.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_good_key_is_refused() {
     let platform = Platform::closed().await;
     let ada = platform.join("ada").await;

@@ -104,6 +104,24 @@ async fn nobody_gets_around_the_limits_by_a_header_of_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn devices_that_nobody_has_are_charged_to_their_address_and_fill_no_log() {
+    let platform = guarded().await;
+    let mut refused = 0;
+    for number in 0..60 {
+        let body = json!({"device_id": format!("made-up-{number:03}-k3J9xQ7mZ2vL5tR8wN1bC4dF")});
+        let answer = from(&platform, "203.0.113.9", LOGIN, &body).await;
+        assert!([401, 429].contains(&answer.status), "{}", answer.body);
+        refused += i64::from(answer.status == 401);
+    }
+    assert!((30..=40).contains(&refused), "{refused}");
+    let told = "select count(*) from gateway.outbox where kind = 'login_refused'";
+    assert!(platform.row(told, &[]).await.get::<_, i64>(0) <= refused);
+    // Whoever has a device comes in from there all the same.
+    from(&platform, "203.0.113.9", LOGIN, &json!({"device_id": DEVICE})).await.ok();
+    platform.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn registrations_from_one_address_are_limited() {
     let platform = guarded().await;
     let mut created = 0;

@@ -13,6 +13,7 @@ mod api_keys;
 mod brute_force;
 mod chat;
 mod deletion;
+mod devices;
 mod documents;
 mod drain;
 mod edge;

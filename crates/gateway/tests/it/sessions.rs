@@ -15,9 +15,13 @@ async fn refresh(platform: &Platform, token: &str) -> crate::support::Answer {
 
 /// The next tokens of a member.
 async fn renewed(platform: &Platform, member: &Member) -> Member {
-    let answer = refresh(platform, &member.refresh).await.ok();
+    self::member(member, &refresh(platform, &member.refresh).await.ok())
+}
+
+/// A member with the tokens of an answer.
+fn member(before: &Member, answer: &Value) -> Member {
     let text = |field: &str| answer[field].as_str().unwrap().to_owned();
-    Member { id: member.id, access: text("access_token"), refresh: text("refresh_token") }
+    Member { id: before.id, access: text("access_token"), refresh: text("refresh_token") }
 }
 
 async fn log_in(platform: &Platform) -> Member {
@@ -63,17 +67,70 @@ async fn a_refresh_token_is_used_once_and_its_reuse_ends_the_session() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn refreshes_at_once_all_get_tokens_within_the_grace() {
+async fn two_of_the_refreshes_at_once_get_tokens_within_the_grace() {
     let platform = Platform::closed_with(|config| config.refresh_grace_seconds = 300).await;
     let ada = platform.join("ada").await;
-    let siblings = join_all((0..8).map(|_| renewed(&platform, &ada))).await;
-    for sibling in &siblings {
-        assert!(is_in(&platform, sibling).await);
-        assert_eq!(siblings.iter().filter(|other| other.refresh == sibling.refresh).count(), 1);
-        renewed(&platform, sibling).await;
+    let answers = join_all((0..8).map(|_| refresh(&platform, &ada.refresh))).await;
+    let (good, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status == 200);
+    assert_eq!((good.len(), refused.len()), (2, 6));
+    for answer in refused {
+        answer.refused(401, "unauthenticated", None);
     }
-    let sessions = platform.row("select count(*), count(revoked_at) from gateway.sessions", &[]).await;
-    assert_eq!((sessions.get::<_, i64>(0), sessions.get::<_, i64>(1)), (1, 0));
+    let [one, two] = &good.iter().map(|answer| member(&ada, &answer.body)).collect::<Vec<_>>()[..] else {
+        panic!("two")
+    };
+    assert_ne!(one.refresh, two.refresh);
+    assert!(is_in(&platform, one).await && is_in(&platform, two).await);
+    // The client goes on with one of them. Whoever goes on with the other has a copy of what was its parent.
+    let next = renewed(&platform, two).await;
+    assert!(is_in(&platform, &renewed(&platform, &next).await).await);
+    let revoked = "select count(*), count(revoked_at), min(revoked_reason) from gateway.sessions";
+    let row = platform.row(revoked, &[]).await;
+    assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (1, 0));
+    refresh(&platform, &one.refresh).await.refused(401, "unauthenticated", None);
+    let row = platform.row(revoked, &[]).await;
+    assert_eq!((row.get::<_, i64>(1), row.get::<_, Option<&str>>(2)), (1, Some("refresh_reused")));
+    assert!(!is_in(&platform, &next).await);
+    platform.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn siblings_at_once_do_not_both_go_on() {
+    let platform = Platform::closed_with(|config| config.refresh_grace_seconds = 300).await;
+    let ada = platform.join("ada").await;
+    let (one, two) = (renewed(&platform, &ada).await, renewed(&platform, &ada).await);
+    let (one, two) = tokio::join!(refresh(&platform, &one.refresh), refresh(&platform, &two.refresh));
+    assert_eq!((one.status.min(two.status), one.status.max(two.status)), (200, 401));
+    assert!(!is_in(&platform, &ada).await);
+    platform.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_grace_ends_with_the_use_of_the_next_token() {
+    let platform = Platform::closed_with(|config| config.refresh_grace_seconds = 300).await;
+    let ada = platform.join("ada").await;
+    let next = renewed(&platform, &renewed(&platform, &ada).await).await;
+    assert!(is_in(&platform, &next).await);
+    refresh(&platform, &ada.refresh).await.refused(401, "unauthenticated", None);
+    assert!(!is_in(&platform, &next).await);
+    platform.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_token_at_log_out_is_a_reuse() {
+    let platform = Platform::closed_with(|config| config.refresh_grace_seconds = 0).await;
+    let ada = platform.join("ada").await;
+    let other = log_in(&platform).await;
+    let owner = renewed(&platform, &ada).await;
+    let before = scraped(&platform.scrape().await, "refresh_token_reuse_total");
+    let body = json!({"refresh_token": ada.refresh, "everywhere": true});
+    assert_eq!(platform.post(LOGOUT, body).await.status, 204);
+    assert!(scraped(&platform.scrape().await, "refresh_token_reuse_total") >= before + 1.0);
+    assert!(!is_in(&platform, &owner).await && is_in(&platform, &other).await);
+    let revoked = platform
+        .row("select count(*), min(revoked_reason) from gateway.sessions where revoked_at is not null", &[])
+        .await;
+    assert_eq!((revoked.get::<_, i64>(0), revoked.get::<_, &str>(1)), (1, "refresh_reused"));
     platform.stop().await;
 }
 
@@ -176,7 +233,7 @@ async fn sessions_are_counted_and_swept() {
     let ada = platform.join("ada").await;
     renewed(&platform, &ada).await;
     log_in(&platform).await;
-    // Over for long, revoked, and one with a token that was used long ago.
+    // Over for long, and one with a token that was used long ago: that one stays, so that its reuse is noticed.
     platform
         .row(
             "with over as (
@@ -197,7 +254,7 @@ async fn sessions_are_counted_and_swept() {
     let left = "select count(*), (select count(*) from gateway.refresh_tokens) from gateway.sessions";
     until(async || {
         let row = again.row(left, &[]).await;
-        (row.get::<_, i64>(0), row.get::<_, i64>(1)) == (3, 3)
+        (row.get::<_, i64>(0), row.get::<_, i64>(1)) == (3, 4)
     })
     .await;
     // Gauges of this process are shared with the other tests; the statement behind it is not.

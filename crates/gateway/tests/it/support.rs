@@ -289,9 +289,14 @@ impl Platform {
 
     /// Waits until a statement waits for a row that somebody else holds.
     pub(crate) async fn until_somebody_waits_for_a_lock(&self) {
+        self.until_so_many_wait_for_a_lock(1).await;
+    }
+
+    /// Waits until so many statements do.
+    pub(crate) async fn until_so_many_wait_for_a_lock(&self, many: i64) {
         let waiting = "select count(*) from pg_stat_activity
                        where datname = current_database() and wait_event_type = 'Lock'";
-        until(async || self.row(waiting, &[]).await.get::<_, i64>(0) == 1).await;
+        until(async || self.row(waiting, &[]).await.get::<_, i64>(0) == many).await;
     }
 
     /// Asks until the answer is as expected.

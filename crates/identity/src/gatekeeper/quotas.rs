@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use battlearena_proto::Failure;
 
 use crate::caller::Caller;
-use crate::limits::{AddressLimiter, AddressRules, InFlight, Limit, Limiter, Quota, Slot};
+use crate::limits::{
+    AddressKey, AddressLimiter, AddressRules, Crowd, InFlight, Limit, Limiter, Presence, Quota, Slot,
+};
 use crate::settings::Settings;
 
 /// How many addresses and accounts are remembered.
@@ -21,6 +23,7 @@ const BURST: u32 = 2;
 pub(super) struct Quotas {
     rules: AddressRules,
     in_flight: InFlight,
+    crowd: Crowd,
     addresses: AddressLimiter,
     accounts: Limiter<i64>,
 }
@@ -37,6 +40,7 @@ impl Quotas {
         Self {
             rules,
             in_flight: InFlight::new(settings.requests_in_flight as usize, RETRY_AFTER),
+            crowd: Crowd::new(settings.requests_in_flight as usize),
             addresses: AddressLimiter::new(
                 Limit::Address,
                 a_second(settings.address_requests),
@@ -56,20 +60,25 @@ impl Quotas {
         self.in_flight.try_enter()
     }
 
-    /// Counts a request from an address. Our services and the holders of keys send for many players, and are not counted
-    /// once they are `remembered`.
+    /// Counts a request from an address, and what the address has under way. Our services and the holders of keys send
+    /// for many players, and are not counted once they are `remembered`.
     pub(super) fn count_address(
         &self,
         remembered: Option<&Caller>,
         address: Option<IpAddr>,
         now: Instant,
-    ) -> Result<(), Failure> {
+    ) -> Result<Option<Presence>, Failure> {
         let speaks_for_many =
             matches!(remembered, Some(Caller::Service | Caller::GameServer(_) | Caller::Operator(_)));
         match address.and_then(|address| self.rules.key(address)) {
-            Some(key) if !speaks_for_many => self.addresses.take(key, now).into_result(),
-            Some(_) | None => Ok(()),
+            Some(key) if !speaks_for_many => self.count(key, now).map(Some),
+            Some(_) | None => Ok(None),
         }
+    }
+
+    fn count(&self, key: AddressKey, now: Instant) -> Result<Presence, Failure> {
+        self.addresses.take(key, now).into_result()?;
+        self.crowd.enter(key)
     }
 
     /// Counts a request of a player.

@@ -70,7 +70,7 @@ impl AddressRules {
 
 impl AddressKey {
     /// The /48 network of an IPv6 address.
-    fn wider(self) -> Option<Self> {
+    pub(super) fn wider(self) -> Option<Self> {
         match self.0 {
             IpAddr::V4(_) => None,
             IpAddr::V6(address) => Some(Self(network(address, 48))),

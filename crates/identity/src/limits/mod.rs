@@ -3,6 +3,7 @@
 
 mod address;
 mod bucket;
+mod crowd;
 mod in_flight;
 mod limiter;
 mod network;
@@ -12,6 +13,7 @@ mod throttles;
 
 pub use address::{AddressKey, AddressLimiter, AddressRules};
 pub use bucket::{Bucket, Quota};
+pub use crowd::{Crowd, Presence};
 pub use in_flight::{InFlight, Slot};
 pub use limiter::Limiter;
 pub use network::{Network, NoNetwork};

@@ -10,6 +10,8 @@ label! {
     pub enum Limit {
         /// All requests from one address.
         Address = "address",
+        /// What one address has under way at once.
+        AddressInFlight = "address_in_flight",
         /// All requests of one account or key.
         Account = "account",
         /// Sockets opened from one address.
@@ -24,6 +26,8 @@ label! {
         LoginKnown = "login_known",
         /// Registrations from one address.
         Registration = "registration",
+        /// Exports of one account.
+        Export = "export",
     }
 }
 

@@ -50,6 +50,12 @@ impl Signer {
         self.life
     }
 
+    /// The same, for tokens that must not outlive something that ends in `left`.
+    #[must_use]
+    pub fn for_at_most(&self, left: Duration) -> Self {
+        Self::new(self.ring.clone(), self.life.min(left))
+    }
+
     /// A token for a player.
     ///
     /// # Errors

@@ -158,6 +158,8 @@ async fn a_block_holds_on_other_replicas_and_in_history_for_a_viewer() {
         }
         assert!(number < 1000, "the block does not get there");
         ada.hear("ack").await;
+        // Below what a connection may say in a second.
+        tokio::time::sleep(Duration::from_millis(25)).await;
     };
     assert_eq!(told["text"], "mine");
 

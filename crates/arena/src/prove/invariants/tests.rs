@@ -32,7 +32,8 @@ const HONEST: &str = r#"
     insert into analytics.consumers (name, log_offset) values ('read_models', 9);
     insert into gateway.consumers (name, log_offset) values ('gateway_points', 9);
     insert into analytics.totals (kind, type, status, count, amount) values
-      ('registrations', '', '', 2, 0), ('logins', '', '', 2, 0), ('transactions', 'skin', 'completed', 1, 2499),
+      ('registrations', '', '', 2, 0), ('logins', '', '', 2, 0), ('log_outs', '', '', 1, 0),
+      ('refused_log_ins', '', '', 1, 0), ('transactions', 'skin', 'completed', 1, 2499),
       ('matches', 'solo', 'started', 2, 0), ('matches', 'solo', 'completed', 1, 20), ('matches', 'solo', 'crashed', 1, 0);
     insert into analytics.daily_totals select current_date, * from analytics.totals;
     insert into analytics.players (player_id, username, level, tier, points, last_seen)
@@ -50,6 +51,8 @@ fn seen() -> Books {
     let totals = [
         ("registrations", 2, 2),
         ("log-ins", 2, 3),
+        ("log-outs", 1, 1),
+        ("refused log-ins", 1, 1),
         ("solo matches started", 2, 2),
         ("solo matches completed", 1, 1),
         ("solo matches crashed", 1, 1),

@@ -12,6 +12,8 @@ const TOTALS: &str = "
     select case kind
              when 'registrations' then 'registrations'
              when 'logins' then 'log-ins'
+             when 'log_outs' then 'log-outs'
+             when 'refused_log_ins' then 'refused log-ins'
              when 'matches' then type || ' matches ' || status
              when 'transactions' then type || ' purchases ' || status
              else kind

@@ -14,7 +14,7 @@ use crate::domain::page::Page;
 use crate::service::chat::Chat;
 use crate::service::matches::Matches;
 use crate::service::unknown_player;
-use crate::store::accounts::{self, SessionRecord};
+use crate::store::accounts::{self, DeviceRecord, SessionRecord};
 use crate::store::credentials;
 use crate::store::players::{self, Player};
 use crate::store::sanctions::{self, Sanction};
@@ -30,8 +30,8 @@ pub(crate) struct Export {
     pub(crate) player: Player,
     pub(crate) region: String,
     pub(crate) has_password: bool,
-    /// When each was linked.
-    pub(crate) devices: Vec<Timestamp>,
+    /// In the order in which they were linked.
+    pub(crate) devices: Vec<DeviceRecord>,
     pub(crate) sessions: Vec<SessionRecord>,
     /// When each address was last written down.
     pub(crate) known_addresses: Vec<Timestamp>,
@@ -57,14 +57,18 @@ impl Accounts {
     /// Everything that is held about a player.
     ///
     /// # Errors
-    /// Not found; unavailable when one of the holders is; the database's.
+    /// Not found; throttled; unavailable when one of the holders is, or there are too many exports; the database's.
     #[instrument(
         name = "export_account",
         skip_all,
         fields(player.id = id.get(), error.type = Empty, otel.status_code = Empty)
     )]
     pub(crate) async fn export(&self, id: PlayerId, holders: &Holders) -> Result<Export, Failure> {
-        self.gather(id, holders).await.inspect_err(note)
+        let exported = async {
+            let _slot = self.limits.export(id)?;
+            self.gather(id, holders).await
+        };
+        exported.await.inspect_err(note)
     }
 
     async fn gather(&self, id: PlayerId, holders: &Holders) -> Result<Export, Failure> {

@@ -1,6 +1,8 @@
 //! How players come in: by password, by device, and in open mode by their number. Whoever is refused learns neither
 //! whether there is such an account nor what was wrong; metrics and the event log do.
 
+use std::time::Instant;
+
 use battlearena_identity::credential::{DeviceSecret, RefreshToken};
 use battlearena_identity::password::{Lane, Password, Verdict};
 use battlearena_identity::{Player, SessionId};
@@ -86,7 +88,7 @@ impl Accounts {
         let login = match attempt {
             Attempt::Number(id) => self.enter_by_number(id).await,
             Attempt::Device(device) => match self.throttled(self.limits.device(&device.hash(), client)) {
-                Ok(()) => self.enter_by_device(&device).await,
+                Ok(()) => self.enter_by_device(&device, client).await,
                 Err(failure) => Err(failure),
             },
             Attempt::Password { username, password } => {
@@ -132,8 +134,12 @@ impl Accounts {
         }
     }
 
-    /// Without the limit.
-    pub(super) async fn enter_by_device(&self, device: &DeviceSecret) -> Result<LogIn, Failure> {
+    /// Without the limit of the device. One that nobody has is charged to its address before anything is written.
+    pub(super) async fn enter_by_device(
+        &self,
+        device: &DeviceSecret,
+        client: &Client,
+    ) -> Result<LogIn, Failure> {
         let (refresh, opened) = self.issuer.session();
         let hash = device.hash();
         let connection = self.database.connection().await?;
@@ -144,6 +150,9 @@ impl Accounts {
         }
         let standing = log_ins::standing_by_device(session, &hash).await?;
         drop(connection);
+        if standing.is_none() {
+            self.throttled(self.limits.unknown_device(client))?;
+        }
         self.kept_out(standing, Told::UnknownDevice).await
     }
 
@@ -238,6 +247,10 @@ impl Accounts {
 
     async fn tell_refused(&self, told: Told, player: Option<PlayerId>) -> Result<(), Failure> {
         self.metrics.login_refused(told.refusal());
+        // Names and devices that nobody has are made up without end: the log has a sample of them, metrics count all.
+        if player.is_none() && !self.limits.is_told(Instant::now()) {
+            return Ok(());
+        }
         let traceparent = current_traceparent();
         let connection = self.database.connection().await?;
         let id = player.map_or(0, PlayerId::get);

@@ -167,7 +167,7 @@ impl Accounts {
     ) -> Result<Registered, Failure> {
         let login = match (password, device) {
             (None, None) => return Ok(Registered { id, tokens: None }),
-            (_, Some(device)) => self.enter_by_device(&device).await,
+            (_, Some(device)) => self.enter_by_device(&device, client).await,
             (Some(password), None) => self.enter_by_password(username, password, client, Guesses::Free).await,
         };
         match login {

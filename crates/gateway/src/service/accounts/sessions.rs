@@ -59,12 +59,15 @@ impl Accounts {
                 self.metrics.refresh_token_reused();
                 Err(self.no_entry(LoginRefusal::Revoked))
             }
+            // No proof of a theft: should it be one, the use of what was made from it tells.
+            Verdict::UsedUp => Err(self.no_entry(LoginRefusal::Expired)),
             Verdict::Expired => Err(self.no_entry(LoginRefusal::Expired)),
             Verdict::Revoked => Err(self.no_entry(LoginRefusal::Revoked)),
         }
     }
 
-    /// Ends the session of a refresh token, or all sessions of its player. That it has ended already is no mistake.
+    /// Ends the session of a refresh token, or all sessions of its player. That it has ended already is no mistake. A
+    /// token that would not be renewed ends its own session at most, and a reuse is counted as one.
     ///
     /// # Errors
     /// `unauthenticated` for a token that is none; the database's.
@@ -86,17 +89,24 @@ impl Accounts {
             return Err(self.no_entry(LoginRefusal::Malformed));
         };
         Span::current().record("player.id", found.player.get());
-        // A session that is over is no proof any more for the others.
-        let is_over = found.presented.is_revoked || found.presented.is_expired;
-        let which = match everywhere && !is_over {
-            true => Which::AllBut(None),
-            false => Which::One(found.session),
+        let verdict = found.presented.verdict(self.issuer.refresh_grace.as_secs_f64());
+        let (which, reason) = match verdict {
+            Verdict::Renewed if everywhere => (Which::AllBut(None), RevokedReason::LoggedOut),
+            Verdict::Reused => (Which::One(found.session), RevokedReason::RefreshReused),
+            // A session that is over is no proof any more for the others.
+            Verdict::Renewed | Verdict::UsedUp | Verdict::Expired | Verdict::Revoked => {
+                (Which::One(found.session), RevokedReason::LoggedOut)
+            }
         };
-        let revocation = self.revocation(&found, which, RevokedReason::LoggedOut);
+        let revocation = self.revocation(&found, which, reason);
         let ended = sessions::revoke(session, &revocation, current_traceparent().as_deref()).await?;
         transaction.commit().await?;
         self.sessions_ended(&ended);
-        self.metrics.logged_out(ended.len());
+        if verdict == Verdict::Reused {
+            self.metrics.refresh_token_reused();
+        } else {
+            self.metrics.logged_out(ended.len());
+        }
         Ok(())
     }
 
