@@ -38,10 +38,11 @@ echo "== Two minutes of traffic"
 "$arena" simulate --url "http://$gateway" --socket-url "ws://$sockets/ws" --analytics "http://$analytics" \
   --game-server-key-file "$(game_server_key_file)" --seed 1 --rate 40 --players 200 --duration 120s --check --json \
   >"$scratch/summary.json" 2>"$scratch/simulate.log" || { tail -n 5 "$scratch/simulate.log" >&2; exit 1; }
-until_there "min(timestamp(up{job=\"battlearena\", service!=\"canary\"})) > $(date +%s)"
+# Whole seconds: the one that has begun is not over.
+until_there "min(timestamp(up{job=\"battlearena\", service!=\"canary\"})) > $(($(date +%s) + 1))"
 
 echo "== Panel truth"
-"$python" "$tools/truth.py" "http://$prometheus" "$scratch/summary.json" "$start" "$(date +%s)"
+"$python" "$tools/truth.py" "http://$prometheus" "$scratch/summary.json" "$start" "$(($(date +%s) + 1))"
 
 # The synthetic player plays too, so that it comes after what was counted.
 ARENA_CANARY_URL=http://$gateway ARENA_CANARY_SOCKET_URL=ws://$sockets/ws \

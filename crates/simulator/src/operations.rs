@@ -261,8 +261,9 @@ impl Players {
                 let (call, expected) = self.cast.unknown_player(requests::UNKNOWN_PLAYER);
                 let blunder = Blunder { operation: Operation::UnknownPlayer, expected: &[expected], due };
                 let refused = self.blunder(blunder, self.cast.nobody(), call).await;
-                if expected == ErrorKind::Unauthenticated {
-                    self.log_in_was_refused(refused);
+                // Of log-ins that are nobody's the platform tells a sample.
+                if expected == ErrorKind::Unauthenticated && refused != Some(ErrorKind::Throttled) {
+                    self.truth().maybe_refused();
                 }
             }
             Mistake::WrongPassword(place) => {
