@@ -58,7 +58,7 @@ check: setup ## Formatting, lints, documentation, wire contracts, dependencies
 	scripts/lint-shell
 
 .PHONY: prove
-prove: setup build ## The long form: exact books under load, also as an ordinary user, 30 rounds of chaos, 10,000 guesses at a password
+prove: setup build ## The long form of the tests: load, chaos, guesses, an outage, 20 quiet minutes, containers (over an hour)
 	scripts/prove
 	tests/compose.sh image run
 

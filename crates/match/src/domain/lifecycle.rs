@@ -70,7 +70,7 @@ impl PlayedMatch {
         let result = |player_id: &PlayerId| {
             let (score, kills, deaths) =
                 stats.get(player_id).map_or((0, 0, 0), |s| (s.score, s.kills, s.deaths));
-            let points = points(score, *player_id == report.winner_id);
+            let points = points(score, *player_id == report.winner_id, self.players.len());
             Result { player_id: *player_id, score, kills, deaths, points }
         };
         Ok(Completion { results: self.players.iter().map(result).collect() })
