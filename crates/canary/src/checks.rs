@@ -93,6 +93,7 @@ async fn hear(events: &mut Events, name: &str) -> Result<(), Failed> {
         match event {
             Event::Message(message) if message.client_id == name => return Ok(()),
             Event::Refused(refused) => return Err(Failed::Socket(refused.message)),
+            Event::Disconnected { cause, .. } => return Err(Failed::Socket(format!("{cause:?}"))),
             Event::Ended { reason } => return Err(Failed::Socket(reason)),
             _ => {}
         }

@@ -7,9 +7,9 @@ use std::time::Instant;
 
 use battlearena_proto::Tier;
 use battlearena_telemetry::metrics::{
-    Counter, CounterVec, Desc, Gauge, HTTP_SECONDS, Histogram, HistogramVec, InFlight, Unit,
+    Counter, CounterVec, Desc, Gauge, HTTP_SECONDS, HistogramVec, InFlight, Unit,
 };
-use labels::{Direction, Feature, Kind};
+use labels::{Delivered, Direction, Feature, Kind};
 pub(crate) use labels::{End, HandshakeRefusal, Received, Sent};
 use tracing::Span;
 
@@ -24,7 +24,7 @@ pub(crate) struct Metrics {
     errors: CounterVec<ErrorCode>,
     frames: CounterVec<(Direction, Kind)>,
     processing: HistogramVec<Received>,
-    delivery: Histogram,
+    delivery: HistogramVec<Delivered>,
     dropped: Counter,
     slow_consumers: Counter,
     users: Gauge,
@@ -74,12 +74,13 @@ impl Metrics {
                 ["kind"],
                 HTTP_SECONDS,
             ),
-            delivery: Histogram::new(
+            delivery: HistogramVec::new(
                 &seconds(
                     "websocket_delivery_seconds",
                     "Time from reading a chat message, or the feed's receiving an event, to writing it to one socket; \
-                     messages that travel together count once a socket.",
+                     what travels together counts once a socket.",
                 ),
+                ["kind"],
                 HTTP_SECONDS,
             ),
             dropped: Counter::new(&count(
@@ -131,8 +132,8 @@ impl Metrics {
     /// A chunk was written to its socket.
     pub(crate) fn sent(&self, chunk: &Chunk) {
         self.frames.with((Direction::Out, chunk.sent.kind())).increment(u64::from(chunk.frames));
-        if let Some(born) = chunk.born {
-            self.delivery.record(born.elapsed().as_secs_f64());
+        if let (Some(born), Some(kind)) = (chunk.born, chunk.sent.delivered()) {
+            self.delivery.with(kind).record_duration(born.elapsed());
         }
     }
 

@@ -35,7 +35,13 @@ impl Metrics {
         let expiry = Desc {
             name: "tls_certificate_expiry_seconds",
             unit: Unit::Seconds,
-            help: "Unix time at which the first certificate of this process's chain expires.",
+            help: "Unix time at which the first certificate of this process's chain expires; absent without one.",
+        };
+        let expiry = if loaded.has_certificate() {
+            Some(Gauge::new(&expiry))
+        } else {
+            Gauge::describe(&expiry);
+            None
         };
         let reloads = Desc {
             name: "tls_reloads_total",
@@ -49,7 +55,7 @@ impl Metrics {
                    once from one address.",
         };
         Self {
-            expiry: loaded.has_certificate().then(|| Gauge::new(&expiry)),
+            expiry,
             reloads: CounterVec::new(&reloads, ["outcome"]),
             handshakes: CounterVec::new(&handshakes, ["reason"]),
         }

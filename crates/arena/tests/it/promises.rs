@@ -94,7 +94,7 @@ pub(crate) const PROMISED: &[Promise] = &[
     moving("websocket_connections_total", "counter", &["outcome"], SOCKETS),
     moving("websocket_messages_total", "counter", &["direction", "kind"], SOCKETS),
     moving("websocket_message_processing_seconds", "histogram", &["kind"], SOCKETS),
-    moving("websocket_delivery_seconds", "histogram", &[], SOCKETS),
+    moving("websocket_delivery_seconds", "histogram", &["kind"], SOCKETS),
     resting("websocket_send_queue_dropped_total", "counter", &[], SOCKETS),
     resting("websocket_slow_consumers_total", "counter", &[], SOCKETS),
     moving("active_users", "gauge", &[], SOCKETS),

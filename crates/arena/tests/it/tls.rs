@@ -192,6 +192,8 @@ async fn the_whole_platform_runs_over_tls_and_takes_up_new_certificates() {
     let players = Tls::trusting(&platform.file("ca.crt")).unwrap();
     let refused = r#"tls_handshake_failures_total{reason="refused"}"#;
     assert_eq!(platform.number("match-http", refused).await, 0.0);
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs_f64();
+    assert!(platform.number("match-http", "tls_certificate_expiry_seconds").await > now);
     // It may have sent its question before it hears of the end.
     let heard = ask(&platform.matches(), &players).await;
     assert!([Code::Unavailable, Code::Cancelled, Code::Unknown].contains(&heard), "{heard:?}");

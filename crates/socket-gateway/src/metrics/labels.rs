@@ -84,6 +84,14 @@ label! {
 }
 
 label! {
+    /// What goes out to all who listen, and how long it took.
+    pub(crate) enum Delivered {
+        Message = "message",
+        Event = "event",
+    }
+}
+
+label! {
     /// Kinds of both directions: the label of one metric.
     pub(crate) enum Kind {
         Hello = "hello",
@@ -176,6 +184,15 @@ impl Received {
 }
 
 impl Sent {
+    /// None where a single socket is answered.
+    pub(super) fn delivered(self) -> Option<Delivered> {
+        match self {
+            Self::Message => Some(Delivered::Message),
+            Self::Event => Some(Delivered::Event),
+            Self::Answer | Self::Ack | Self::Presence | Self::Error | Self::Control => None,
+        }
+    }
+
     pub(super) fn kind(self) -> Kind {
         match self {
             Self::Answer => Kind::Answer,

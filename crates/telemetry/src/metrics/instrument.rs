@@ -51,6 +51,12 @@ impl Gauge {
         Self(gauge(desc.name, &[], &[]))
     }
 
+    /// Says what the gauge is and registers nothing: for one that this process does not have, since its zero would say
+    /// something.
+    pub fn describe(desc: &Desc) {
+        describe(desc, Kind::Gauge, &[]);
+    }
+
     /// Registers the series of one label value at zero. See [`Counter::of`].
     pub fn of(desc: &Desc, name: &'static str, value: &'static str) -> Self {
         describe(desc, Kind::Gauge, &[(name, Some(&[value]))]);
