@@ -9,8 +9,8 @@ use actix_web::dev::{Server, ServerHandle};
 use actix_web::middleware::from_fn;
 use actix_web::web::Data;
 use anyhow::Context as _;
-use battlearena_host::OperationsPort;
 use battlearena_host::http::HttpPort;
+use battlearena_host::{OperationsPort, careful};
 use battlearena_identity::Gatekeeper;
 use battlearena_identity::http::Guard;
 use battlearena_proto::analytics::analytics_service_client::AnalyticsServiceClient;
@@ -278,7 +278,7 @@ fn serve(
             .wrap(Guard::new(services.gatekeeper.clone().into_inner()))
             // Outside of the guard: a browser asks first, without a credential.
             .wrap(http::cors(&cors_origins))
-            .wrap(from_fn(move |request, next| http::careful(is_encrypted, request, next)))
+            .wrap(from_fn(move |request, next| careful(is_encrypted, request, next)))
             .wrap(instrument)
     });
     served.with_context(|| format!("cannot listen on {}", port.address))

@@ -21,5 +21,5 @@ mod system_events;
 mod tokens;
 mod transactions;
 
-pub(crate) use headers::{careful, cors};
+pub(crate) use headers::cors;
 pub(crate) use routes::{Services, serve, table};

@@ -1,6 +1,7 @@
 //! Hosts a gRPC service: its gRPC port (instrumented, with health and reflection), its HTTP port (health and metrics), and
 //! the order in which both end: unready → stop accepting → drain → stop tasks. Knows no service.
 
+mod careful;
 mod grpc;
 pub mod http;
 mod operations;
@@ -16,6 +17,7 @@ use battlearena_tls::{Incoming, Tls};
 use tokio::net::TcpListener;
 use tonic::service::Routes;
 
+pub use careful::careful;
 pub use operations::OperationsPort;
 use operations::stop_http;
 

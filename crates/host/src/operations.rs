@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use actix_web::App;
 use actix_web::dev::{Server, ServerHandle};
+use actix_web::middleware::from_fn;
 use battlearena_runtime::{CancellationToken, Readiness};
 use battlearena_telemetry::http::{Instrument, Operations, not_found, operations};
 use battlearena_tls::Tls;
 
 use crate::HostError;
+use crate::careful::careful;
 use crate::http::HttpPort;
 
 /// How long a probe that is being answered may hold up the end.
@@ -43,12 +45,15 @@ impl OperationsPort {
         tls: &Tls,
     ) -> Result<Self, HostError> {
         let shown = Operations { readiness, service };
-        let served = port(address).serve(tls.http_acceptor(), move || {
+        let acceptor = tls.http_acceptor();
+        let is_encrypted = !acceptor.is_plain();
+        let served = port(address).serve(acceptor, move || {
             let shown = shown.clone();
             let instrument = Instrument::new().with_readiness(shown.readiness.clone());
             App::new()
                 .configure(|config| operations(config, shown))
                 .default_service(not_found())
+                .wrap(from_fn(move |request, next| careful(is_encrypted, request, next)))
                 .wrap(instrument)
         });
         let (server, address) = served.map_err(|source| HostError::Bind { port: "HTTP", address, source })?;

@@ -14,8 +14,10 @@ use actix_server::Server;
 use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, fn_service, map_config};
 use actix_web::dev::AppConfig;
 use actix_web::http::{Method, StatusCode};
+use actix_web::middleware::from_fn;
 use actix_web::{App, HttpResponse, web};
 use anyhow::Context as _;
+use battlearena_host::careful;
 use battlearena_host::http::listen;
 use battlearena_identity::http::Guard;
 use battlearena_identity::limits::Slot;
@@ -70,6 +72,7 @@ pub(crate) fn serve(
     let address = listener.local_addr()?;
     let (sender, upgraded) = mpsc::channel(MOST_WAITING);
     let entrance = Arc::new(entrance);
+    let is_encrypted = !acceptor.is_plain();
     let server = Server::build()
         // Probes, scrapes and handshakes only; sockets live on the main runtime.
         .workers(1)
@@ -95,6 +98,7 @@ pub(crate) fn serve(
                 .route(PATH, web::get().to(async || HttpResponse::UpgradeRequired().finish()))
                 .default_service(not_found())
                 .wrap(guard)
+                .wrap(from_fn(move |request, next| careful(is_encrypted, request, next)))
                 .wrap(instrument)
                 .into_factory()
                 .map_err(|error: actix_web::Error| error.error_response());

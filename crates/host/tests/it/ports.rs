@@ -128,7 +128,11 @@ async fn the_operations_port_tells_of_the_process_and_ends_when_told_to() {
     let (address, tasks) = (port.address(), Tasks::new());
     tasks.spawn("operations port", port.run(tasks.token()));
     let status = async |address: SocketAddr, path: &str| {
-        reqwest::get(format!("http://{address}{path}")).await.map(|answer| answer.status().as_u16())
+        let answer = reqwest::get(format!("http://{address}{path}")).await?;
+        assert_eq!(answer.headers()["x-content-type-options"], "nosniff", "{path}");
+        assert_eq!(answer.headers()["x-frame-options"], "DENY", "{path}");
+        assert!(answer.headers().get("strict-transport-security").is_none(), "{path}");
+        Ok::<_, reqwest::Error>(answer.status().as_u16())
     };
     for address in [service.http, address] {
         for (path, expected) in [("/livez", 200), ("/readyz", 200), ("/metrics", 200), ("/ws", 404)] {

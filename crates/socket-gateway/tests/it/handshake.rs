@@ -120,7 +120,11 @@ async fn health_and_metrics_are_served_beside_sockets() {
     let mut client = gateway.player(1).await;
     client.join("lobby").await;
     client.chat("lobby", "a", "hi").await;
-    assert_eq!(gateway.get("/livez").await.status(), 200);
+    let livez = gateway.get("/livez").await;
+    assert_eq!(
+        (livez.status().as_u16(), &livez.headers()["x-content-type-options"]),
+        (200, &"nosniff".parse().unwrap())
+    );
     assert_eq!(gateway.get("/health").await.status(), 200);
     let text = gateway.get("/metrics").await.text().await.unwrap();
     for name in [
