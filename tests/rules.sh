@@ -4,16 +4,28 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 newest=.cache/deb-sid/usr/bin/promtool
-floor=$(command -v promtool || echo .cache/deb/usr/bin/promtool)
 results=$(mktemp -d /tmp/arena-rules-XXXXXX)
 trap 'rm -rf "$results"' EXIT
 
-for promtool in "$newest" "$floor"; do
-  if [[ ! -x $promtool ]]; then
-    echo "There is no $promtool: scripts/setup test" >&2
-    exit 1
+version() { # version PROMTOOL: such as 2.42.0+ds
+  "$1" --version 2>&1 | awk 'NR == 1 {print $3}'
+}
+
+# The floor is installed, or unpacked; another version that is installed is none.
+floor=
+for promtool in "$(command -v promtool || true)" .cache/deb/usr/bin/promtool; do
+  if [[ -z $floor && -x $promtool && $(version "$promtool") == 2.42.* ]]; then
+    floor=$promtool
   fi
 done
+if [[ ! -x $newest ]]; then
+  echo "There is no $newest: scripts/setup test" >&2
+  exit 1
+fi
+if [[ -z $floor ]]; then
+  echo "There is no promtool 2.42: scripts/unpack-debian bookworm .cache/deb prometheus" >&2
+  exit 1
+fi
 
 prove() { # prove PROMTOOL: checks and tests every file of rules
   "$1" check rules deploy/prometheus/rules/*.yml
@@ -25,12 +37,12 @@ first=$!
 failed=0
 prove "$floor" >"$results/floor" 2>&1 || failed=1
 wait "$first" || failed=1
-for version in newest floor; do
+for run in newest floor; do
   if ((failed)); then
-    cat "$results/$version" >&2
+    cat "$results/$run" >&2
   fi
 done
 ((!failed)) || exit 1
 for promtool in "$newest" "$floor"; do
-  "$promtool" --version 2>&1 | awk 'NR == 1 {print "The rules hold under promtool", $3}'
+  echo "The rules hold under promtool $(version "$promtool") ($promtool)"
 done

@@ -11,6 +11,8 @@ from typing import Any
 ONCE = {"migrate", "game-server-key", "alertmanager-config", "thanos-bucket"}
 # A tag that stays what it is: with a patch, and of PostgreSQL, which has none, with a minor version.
 PINNED = re.compile(r"(^postgres:\d+\.\d+|:v?\d+\.\d+\.\d+)(-\w+)?$")
+# Who is paged for when it does not answer Prometheus.
+PAGED = {"gateway", "socket-gateway", "analytics", "match"}
 # The files that name who is scraped, and whom Grafana asks, in the form HOST:PORT.
 NAMING = ("deploy/prometheus/targets/compose", "deploy/grafana/datasources")
 
@@ -39,6 +41,7 @@ def promises(name: str, service: Service) -> list[str]:
             for variable in environment
         ),
         "it starts again": service.get("restart") == ("no" if name in ONCE else "unless-stopped"),
+        "it waits for whom it would page": name != "prometheus" or PAGED <= service["depends_on"].keys(),
         "who it waits for is well": all(
             need["condition"] in ("service_healthy", "service_completed_successfully")
             for need in (service.get("depends_on") or {}).values()

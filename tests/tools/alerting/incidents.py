@@ -22,9 +22,6 @@ SERVICES = ("gateway", "socket-gateway", "match", "analytics")
 # What a service shows that is down or sick.
 SYMPTOMS = {"HighErrorRate", "GrpcErrorRateHigh", "HighLatency", "VeryHighLatency"}
 
-# What pages for a gateway that lives and fails.
-FAILING = "SLOGatewayAvailabilityBurnFast"
-
 
 def mutes(source: Labels, target: Labels) -> bool:
     """Whether one alert is to be muted while another of the same cluster fires."""
@@ -44,16 +41,8 @@ def mutes(source: Labels, target: Labels) -> bool:
         return other in ("HostDiskLow", "HostDiskFilling") and same
     if name.startswith("SLO") and name.endswith("Fast"):
         slow = other == name.removesuffix("Fast") + "Slow"
-        symptom = other in SYMPTOMS and source["service"] == target["service"]
-        return slow or symptom or (other.startswith("SLO") and follows(name, other, depends_on))
+        return slow or (other in SYMPTOMS and source["service"] == target["service"])
     return False
-
-
-def follows(page: str, other: str, depends_on: list[str]) -> bool:
-    """Whether one objective's alert tells nothing new beside another one's page. Of two, at most one mutes the other."""
-    if page == FAILING:
-        return "gateway" in depends_on
-    return page == "SLOMatchStartLatencyBurnFast" and "match" in depends_on and other != FAILING
 
 
 def firing(alert: Alert) -> Iterator[Labels]:
@@ -75,6 +64,7 @@ def prove(scratch: Path, known: list[Alert]) -> None:
     with alertmanager(scratch, {}, {}) as ask:
         post(ask, everything, "untold")
         until("alerts without receivers", lambda: len(json.loads(ask("/api/v2/alerts"))) == len(everything))
+        settled(ask)
         nothing_failed(ask)
     receivers = Receivers()
     http = f"http://{receivers.http_address}"
@@ -83,10 +73,11 @@ def prove(scratch: Path, known: list[Alert]) -> None:
         inhibitions(ask, everything)
         pages(ask, receivers, everything)
         told(receivers, everything)
+        settled(ask)
         nothing_failed(ask)
         sent = metric(ask, "alertmanager_notifications_total")
         assert all(sent[kind] for kind in ("pagerduty", "slack", "email", "webhook")), sent
-    print("one incident is one page, info is told nobody, and no notification failed")
+    print("info is told nobody, and no notification failed")
 
 
 def inhibitions(ask: Callable[..., str], everything: list[Labels]) -> None:
@@ -105,8 +96,7 @@ def inhibitions(ask: Callable[..., str], everything: list[Labels]) -> None:
         post(ask, alerts, cluster)
     count = sum(map(len, cases.values()))
     until("all alerts", lambda: len(json.loads(ask("/api/v2/alerts"))) == count)
-    # An alert's state is settled by the first notification of its group.
-    until("all states", lambda: "unprocessed" not in ask("/api/v2/alerts"))
+    settled(ask)
     muted = 0
     for alert in json.loads(ask("/api/v2/alerts")):
         labels = {name: value for name, value in alert["labels"].items() if name != "cluster"}
@@ -120,39 +110,71 @@ def inhibitions(ask: Callable[..., str], everything: list[Labels]) -> None:
 def pages(ask: Callable[..., str], receivers: Receivers, everything: list[Labels]) -> None:
     """What fires together in an incident is one page."""
     gateway = [a for a in everything if a["service"] == "gateway" or "gateway" in a.get("depends_on", "").split(",")]
+    down = [a for a in everything if a["alertname"] == "ServiceDown"]
     incidents = {
         "gateway-down": [a for a in gateway if a["alertname"] in SYMPTOMS | {"ServiceDown"} or "SLO" in a["alertname"]],
+        # With everything that runs on it, or behind it.
+        "machine-gone": down + sick(everything, ".+", *SERVICES),
         "database-down": [a for a in everything if a["alertname"] == "DatabaseDown" or "depends_on" in a],
+        # Slow, and yet there.
+        "database-slow": sick(everything, "GatewayLatency|MatchStartLatency|ChatDelivery|EventFreshness", *SERVICES),
         # It lives and fails: its own alerts, and the objectives that need it.
-        "gateway-sick": [
-            a for a in gateway
-            if a["alertname"].startswith("SLO") or (a["alertname"] in SYMPTOMS and a["service"] == "gateway")
-        ],
-        # Matches start slowly, and the gateway with them; then they fail, and so does the gateway.
-        "match-slow": [
-            a for a in everything
-            if re.fullmatch("SLO(MatchStart|Gateway)Latency.+", a["alertname"])
-            or (a["alertname"] in SYMPTOMS and a["service"] in ("match", "gateway"))
-        ],
-        "match-failing": [
-            a for a in everything
-            if re.fullmatch("SLO(MatchStart|Gateway).+", a["alertname"])
-            or (a["alertname"] in SYMPTOMS and a["service"] in ("match", "gateway"))
-        ],
+        "gateway-sick": sick(everything, "Gateway.+|MatchStartLatency|ChatDelivery", "gateway"),
+        # One service is slow, and the gateway with it; then it fails, and so does the gateway.
+        "match-slow": sick(everything, "(MatchStart|Gateway)Latency", "match", "gateway"),
+        "match-failing": sick(everything, "MatchStartLatency|Gateway.+", "match", "gateway"),
+        "analytics-slow": sick(everything, "EventFreshness|GatewayLatency", "analytics", "gateway"),
+        "analytics-failing": sick(everything, "EventFreshness|Gateway.+", "analytics", "gateway"),
+        "socket-gateway-slow": sick(everything, "ChatDelivery|GatewayLatency", "socket-gateway", "gateway"),
+        "socket-gateway-failing": sick(everything, "ChatDelivery|Gateway.+", "socket-gateway", "gateway"),
     }
     for cluster, alerts in incidents.items():
-        assert len(alerts) > 1, cluster
+        assert sum(a["severity"] == "critical" for a in alerts) > 1, cluster
         post(ask, alerts, cluster)
-    # The groups of the incidents have waited longer than this one when it is told.
+    # Each service's are for somebody to look at, whatever else there is.
+    letters = [a for a in everything if a["alertname"] == "DeadLetters"]
+    assert len(letters) > 1
+    post(ask, down + letters, "dead-letters")
+    until("a page of each", lambda: all(paged(receivers, cluster) for cluster in [*incidents, "dead-letters"]))
+    settled(ask)
+    # Whatever else there may be to tell of them has waited longer than this one when it is told.
     post(ask, [{"alertname": "Last", "severity": "critical", "service": "any"}], "last")
     until("the last page", lambda: paged(receivers, "last"))
     for cluster in incidents:
         assert len(paged(receivers, cluster)) == 1, f"{cluster}: {paged(receivers, cluster)}"
+    assert len(paged(receivers, "dead-letters")) == 1 + len(letters), paged(receivers, "dead-letters")
+    joins(ask, receivers, everything)
+    assert all(e.get("links") and e.get("client_url") for e in receivers.told("pagerduty")), "a page leads nowhere"
+    print(f"{len(incidents)} incidents are one page each, what begins meanwhile joins one, and dead letters page by service")
+
+
+def joins(ask: Callable[..., str], receivers: Receivers, everything: list[Labels]) -> None:
+    """A second incident while the first one lasts is told as an update of its page."""
+    name = "SLOEventFreshnessBurnFast"
+    second = [a for a in everything if a["alertname"] == name]
+    assert f"about {name}." not in summaries(receivers, "gateway-down")
+    post(ask, second, "gateway-down")
+    until("an update", lambda: f"about {name}." in summaries(receivers, "gateway-down"))
+    assert len(paged(receivers, "gateway-down")) == 1, paged(receivers, "gateway-down")
+
+
+def sick(everything: list[Labels], objectives: str, *services: str) -> list[Labels]:
+    """What fires when these objectives are missed and these services are slow or fail."""
+    return [
+        a for a in everything
+        if re.fullmatch(f"SLO({objectives})Burn(Fast|Slow)", a["alertname"])
+        or (a["alertname"] in SYMPTOMS and a["service"] in services)
+    ]
 
 
 def paged(receivers: Receivers, cluster: str) -> set[str]:
     """The incidents that PagerDuty has of a cluster."""
     return {e["dedup_key"] for e in receivers.told("pagerduty") if e["payload"]["group"] == cluster}
+
+
+def summaries(receivers: Receivers, cluster: str) -> str:
+    """What PagerDuty was told of a cluster, one after the other."""
+    return "\n".join(e["payload"]["summary"] for e in receivers.told("pagerduty") if e["payload"]["group"] == cluster)
 
 
 def told(receivers: Receivers, everything: list[Labels]) -> None:
@@ -180,6 +202,9 @@ def alertmanager(
     if pagerduty:
         configuration["global"] = {"pagerduty_url": f"{pagerduty}/pagerduty", "smtp_require_tls": False}
     configuration["route"]["group_wait"] = "1s"
+    for route in configuration["route"]["routes"]:
+        for pages in route.get("routes", []):
+            pages["group_interval"] = "1s"
     file.write_text(yaml.safe_dump(configuration))
     with socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -212,7 +237,7 @@ def answers(ask: Callable[..., str]) -> bool:
 
 
 def post(ask: Callable[..., str], alerts: list[Labels], cluster: str) -> None:
-    annotations = ("summary", "description")
+    annotations = ("summary", "description", "runbook_url", "dashboard_url")
     ask("/api/v2/alerts", [
         {"labels": a | {"cluster": cluster}, "annotations": dict.fromkeys(annotations, f"about {a['alertname']}.")}
         for a in alerts
@@ -226,6 +251,11 @@ def metric(ask: Callable[..., str], name: str) -> Labels:
         if match := re.match(name + r'\{.*integration="(\w+)".*\} (\S+)', line):
             found[match[1]] = found.get(match[1], 0) + float(match[2])
     return found
+
+
+def settled(ask: Callable[..., str]) -> None:
+    """Waits until every group has been notified of, which settles the states of its alerts."""
+    until("all states", lambda: "unprocessed" not in ask("/api/v2/alerts"))
 
 
 def nothing_failed(ask: Callable[..., str]) -> None:

@@ -1,12 +1,14 @@
 """What can be said about the queries of dashboards and documents without running anything.
 
-Every query parses, every dashboard is as it must be, and every metric is used or has a reason.
+Every query parses, every dashboard is as it must be, every metric is used or has a reason, and every alert leads to a
+dashboard that shows what it watches.
 """
 
 from __future__ import annotations
 
 import sys
 
+from alerts import unseen
 from lint import lint
 from parse import parse
 from prove import plain
@@ -26,6 +28,7 @@ def main() -> int:
     ]
     problems += lint()
     problems += unused(frozenset().union(*(result.metrics for result in parsed[: len(seen)])))
+    problems += unseen((query.name, result.metrics) for query, result in zip(seen, parsed, strict=False))
     for problem in problems:
         print(problem, file=sys.stderr)
     print(f"{len(queries)} queries, {len(problems)} problems")

@@ -18,10 +18,11 @@ PACKAGES = ROOT / ".cache" / "npm"
 
 @dataclass(frozen=True)
 class Parsed:
-    """Where a query is wrong, if it is, and the metrics that it selects."""
+    """Where a query is wrong, if it is, and the metrics that it selects; also with their labels, of any value."""
 
     error: str | None
     metrics: frozenset[str]
+    labelled: frozenset[str]
 
 
 def parse(queries: Sequence[tuple[str, str]]) -> list[Parsed]:
@@ -30,4 +31,7 @@ def parse(queries: Sequence[tuple[str, str]]) -> list[Parsed]:
     script = Path(__file__).parent / "parse.mjs"
     node = ["node", str(script), str(PACKAGES)]
     answer = subprocess.run(node, input=asked, capture_output=True, text=True, check=True)
-    return [Parsed(each["error"], frozenset(each["metrics"])) for each in json.loads(answer.stdout)]
+    return [
+        Parsed(each["error"], frozenset(each["metrics"]), frozenset(each["labelled"]))
+        for each in json.loads(answer.stdout)
+    ]

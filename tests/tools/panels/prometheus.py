@@ -60,6 +60,10 @@ class Prometheus:
         """The names of all metrics that it has."""
         return frozenset(self._get("label/__name__/values", {}))
 
+    def has(self, selector: str) -> bool:
+        """Whether there was such a series in the window."""
+        return bool(self._values(selector, "__name__"))
+
     def _values(self, selector: str, label: str) -> list[str]:
         asked = {"match[]": selector, "start": self.window.start, "end": self.window.end}
         return sorted({one[label] for one in self._get("series", asked) if label in one})

@@ -5,21 +5,25 @@
 START and END are seconds since 1970: the time of the traffic. What cannot run here is listed by name with the reason.
 
 Invariant: nothing is left out without a reason that holds: when a metric is there that should not be, that fails too.
+The zero that a query puts in the place of nothing is no answer: without it, the query answers, or there are series with
+the labels that it asks for, and none of them has the values.
 """
 
 from __future__ import annotations
 
 import sys
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 from grafana import Window, substitute
-from parse import parse
+from parse import Parsed, parse
 from prometheus import Prometheus, Refused
 from queries import Query, every
 
 ELSEWHERE = tomllib.loads((Path(__file__).parent / "elsewhere.toml").read_text())
-LOGQL = "Loki has no Debian package: the extended stack runs it"
+ZERO = " or vector(0)"
+LOGQL = "Loki has no Debian package: the extended and the Jaeger stack run it"
 
 
 def main() -> int:
@@ -41,7 +45,7 @@ def main() -> int:
             )
         elif reason:
             excused.append(f"{query.name}: {reason}")
-        elif problem := _problem(prometheus, query):
+        elif problem := _problem(prometheus, query, parsed):
             failures.append(f"{query.name}: {problem}")
         else:
             answered += 1
@@ -68,14 +72,20 @@ def _reason(query: Query, metrics: frozenset[str]) -> str | None:
     return next((reason for metric in sorted(metrics) if (reason := _excuse(metric))), None)
 
 
-def _problem(prometheus: Prometheus, query: Query) -> str | None:
+def _problem(prometheus: Prometheus, query: Query, parsed: Parsed) -> str | None:
+    bare = replace(query, text=query.text.removesuffix(ZERO))
+    if "vector(" in bare.text:
+        return f"the zero is not at the end, so that nobody can tell an answer from it: {query.text}"
     try:
-        found = prometheus.run(query)
+        found = prometheus.run(bare)
     except (Refused, ValueError) as error:
         return str(error)
-    if not any(series.samples for series in found):
-        return f"{'no number, only NaN' if found else 'nothing'}: {query.text}"
-    return None
+    if any(series.samples for series in found):
+        return None
+    if bare != query:
+        missing = sorted(selector for selector in parsed.labelled if not prometheus.has(selector))
+        return f"only its own zero, without any {', '.join(missing)}: {query.text}" if missing else None
+    return f"{'no number, only NaN' if found else 'nothing'}: {query.text}"
 
 
 if __name__ == "__main__":

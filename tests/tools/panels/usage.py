@@ -15,15 +15,24 @@ from queries import ROOT
 METRICS = ROOT / "docs" / "metrics.md"
 REASONS = ROOT / "deploy" / "grafana" / "unused-metrics.toml"
 RULES = ROOT / "deploy" / "prometheus" / "rules"
-SUFFIXES = ("_bucket", "_sum", "_count")
+# What a metric of a kind is asked for by, besides its own name.
+SUFFIXES = {"histogram": ("_bucket", "_sum", "_count"), "summary": ("_sum", "_count")}
 
 
 def unused(selected: frozenset[str]) -> list[str]:
     """What is wrong; `selected` are the metrics that panels and sample queries select."""
-    metrics = frozenset(re.findall(r"^### `(\w+)`$", METRICS.read_text(), re.MULTILINE))
+    # Its heading, what it says in one paragraph, and a list that begins with its kind.
+    kinds = dict(re.findall(r"^### `(\w+)`\n\n(?:[^#\n].*\n)+\n- (\w+),", METRICS.read_text(), re.MULTILINE))
+    headings = re.findall(r"^### `\w+`$", METRICS.read_text(), re.MULTILINE)
+    assert len(kinds) == len(headings), f"{len(kinds)} of {len(headings)} metrics say their kind"
+    metrics = kinds.keys()
     reasons = tomllib.loads(REASONS.read_text())
-    used = selected | _of_rules()
-    used |= {name.removesuffix(suffix) for name in used for suffix in SUFFIXES}
+    selected |= _of_rules()
+    used = {
+        metric
+        for metric, kind in kinds.items()
+        if not selected.isdisjoint([metric, *(metric + suffix for suffix in SUFFIXES.get(kind, ()))])
+    }
     problems = [
         f"{metric} is in no panel, no rule and no query, and unused-metrics.toml has no reason"
         for metric in metrics - used - reasons.keys()

@@ -1,6 +1,6 @@
 """The thresholds of alerts, read from the rules that Prometheus runs, so that a panel turns red when its alert fires.
 
-Invariant: no threshold of an alert is written down a second time.
+Invariant: neither the threshold of an alert nor what it leaves out is written down a second time.
 """
 
 from __future__ import annotations
@@ -47,11 +47,24 @@ def _rules() -> dict[str, dict[str, Any]]:
     return found
 
 
-def bound(alert: str, nth: int = 0) -> Bound:
-    """The n-th comparison with a number in the alert's expression; the others are its least traffic and the like."""
+def _rule(alert: str) -> dict[str, Any]:
     rule = _rules().get(alert)
     if rule is None:
         raise LookupError(f"no rule in {RULES} has an alert {alert}")
+    return rule
+
+
+def matcher(alert: str, label: str) -> str:
+    """What the alert asks of a label, so that a panel looks at the same series. It asks the same wherever it does."""
+    found = set(re.findall(rf'\b{label}(?:=~|!~|!=|=)"[^"]*"', _rule(alert)["expr"]))
+    if len(found) != 1:
+        raise LookupError(f"{alert} matches {label} in {len(found)} ways")
+    return str(found.pop())
+
+
+def bound(alert: str, nth: int = 0) -> Bound:
+    """The n-th comparison with a number in the alert's expression; the others are its least traffic and the like."""
+    rule = _rule(alert)
     comparisons = COMPARISON.findall(rule["expr"])
     if len(comparisons) <= nth:
         raise LookupError(f"{alert} has {len(comparisons)} comparisons with a number: {rule['expr']}")

@@ -5,7 +5,8 @@ from blocks.board import Board
 from blocks.panels import Panels, bars, graph, stat, table
 from blocks.promql import a_minute, grew, own, rate, share
 
-READY = 'app_status="ready"'
+# The canary is ready whatever the database does: it has none.
+READY = 'app_status="ready",service!="canary"'
 TABLE = "{{schema}}.{{table}}"
 GAME = 'datname!~"template.*|postgres"'
 
@@ -153,6 +154,7 @@ def _tables() -> Panels:
             "Size now, and in 30 days if it grows as in the last six hours.",
             "bytes",
             (f"sum({own('pg_database_size_bytes', GAME)})", "now"),
+            (f"max({own('database_size_bytes')})", "now, as the services see it"),
             (f"sum(predict_linear({own('pg_database_size_bytes', GAME)}[6h], 30 * 86400))", "in 30 days"),
             width=8,
         ),

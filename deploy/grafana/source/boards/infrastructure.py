@@ -1,6 +1,9 @@
-"""Infrastructure: the machines (node_exporter) and the containers (cAdvisor), by use, saturation and errors."""
+"""Infrastructure: machines (node_exporter), containers (cAdvisor), workloads (kube-state-metrics): use, saturation and
+errors.
+"""
 
 from blocks import variables
+from blocks.alerts import matcher
 from blocks.board import Board
 from blocks.panels import Panels, graph, stat
 from blocks.promql import grew, own, rate, share
@@ -9,8 +12,9 @@ EXPORTER = 'service="node-exporter"'
 NODE = 'instance=~"$node"'
 IDLE = 'mode="idle"'
 REAL = 'device!~"lo|veth.*|docker.*|br-.*"'
-DISK = 'fstype!~"tmpfs|overlay|squashfs|ramfs|fuse.*"'
+DISK = matcher("HostDiskLow", "fstype")
 NAMED = 'name!=""'
+NO = 'condition="false"'
 
 
 def board() -> Board:
@@ -25,7 +29,8 @@ def board() -> Board:
     made.row("CPU and memory", *_compute())
     made.row("Disk", *_disk())
     made.row("Network", *_network())
-    return made.row("Containers", *_containers())
+    made.row("Containers", *_containers())
+    return made.row("Restarts and replicas", *_workloads())
 
 
 def _cpu(*by: str) -> str:
@@ -39,8 +44,14 @@ def _memory() -> str:
     return f"1 - {available} / {own('node_memory_MemTotal_bytes', NODE)}"
 
 
+def _written(expression: str) -> str:
+    """Of file systems, those that can fill up."""
+    return f"{expression} and {own('node_filesystem_readonly', NODE)} == 0"
+
+
 def _free() -> str:
-    return f"{own('node_filesystem_avail_bytes', NODE, DISK)} / {own('node_filesystem_size_bytes', NODE, DISK)}"
+    free = own("node_filesystem_avail_bytes", NODE, DISK)
+    return _written(f"{free} / {own('node_filesystem_size_bytes', NODE, DISK)}")
 
 
 def _now() -> Panels:
@@ -67,7 +78,13 @@ def _now() -> Panels:
             "short",
             f"max({own('node_load5', NODE)} / on (instance) {processors})",
         ),
-        stat("Machines", "That answer.", "short", f"sum({own('up', EXPORTER, NODE)})", alert="NodeDown"),
+        stat(
+            "Machines answer",
+            "1 when every machine does, 0 when one does not.",
+            "none",
+            f"min({own('up', EXPORTER, NODE)})",
+            alert="NodeDown",
+        ),
         stat(
             "Processes killed for memory",
             "Processes that the kernel ended in the chosen time, since there was no memory left.",
@@ -154,7 +171,7 @@ def _disk() -> Panels:
             "Disk left in seven days",
             "If it fills as in the last six hours; below zero it is full by then.",
             "bytes",
-            (f"predict_linear({free}[6h], 7 * 86400)", "{{instance}} {{mountpoint}}"),
+            (_written(f"predict_linear({free}[6h], 7 * 86400)"), "{{instance}} {{mountpoint}}"),
             minimum=None,
             width=8,
         ),
@@ -261,4 +278,46 @@ def _containers() -> Panels:
             decimals=0,
         ),
         stat("Containers", "That run.", "short", f"count({own('container_last_seen', NAMED)})"),
+    ]
+
+
+def _workloads() -> Panels:
+    alone = own("process_start_time_seconds", 'job="battlearena"', 'pod=""')
+    pod, deployment = "namespace, pod", "namespace, deployment"
+    waiting = own("kube_pod_status_phase", 'phase=~"Pending|Unknown|Failed"')
+    running = own("kube_pod_status_phase", 'phase="Running"')
+    unready = f"{own('kube_pod_status_ready', NO)} and on ({pod}) {running} == 1"
+    return [
+        graph(
+            "Restarts",
+            "Of each process in 15 minutes, as it says itself; under Kubernetes, of each container.",
+            "short",
+            (f"sum by (service, instance) (changes({alone}[15m]))", "{{service}} {{instance}}"),
+            (
+                grew(own("kube_pod_container_status_restarts_total"), "namespace", "pod", "container", window="15m"),
+                "{{pod}} {{container}}",
+            ),
+            alert="ContainerCrashLooping",
+            width=8,
+        ),
+        graph(
+            "Pods that are not ready",
+            "Under Kubernetes: those that wait or have failed, and those that run and say no.",
+            "short",
+            (f"sum by ({pod}) ({waiting}) > 0 or sum by ({pod}) ({unready})", "{{namespace}} {{pod}}"),
+            alert="PodNotReady",
+            width=8,
+        ),
+        graph(
+            "Replicas that are missing",
+            "Under Kubernetes: what a deployment should have and has not.",
+            "short",
+            (
+                f"max by ({deployment}) ({own('kube_deployment_spec_replicas')})"
+                f" - max by ({deployment}) ({own('kube_deployment_status_replicas_available')})",
+                "{{namespace}} {{deployment}}",
+            ),
+            alert="ReplicasMismatch",
+            width=8,
+        ),
     ]

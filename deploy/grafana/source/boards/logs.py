@@ -1,4 +1,4 @@
-"""Logs: what the services write, from Loki; a line leads to its trace."""
+"""Logs: what the services write, from Loki; with Jaeger beside it, a line leads to its trace."""
 
 from blocks import variables
 from blocks.board import Board
@@ -26,9 +26,9 @@ def board() -> Board:
     made.row("Failures", *_failures())
     made.row("Lines", *_lines())
     about = (
-        "These panels need Loki, which the extended stack has. A line with a `trace_id` has a link to its trace; a "
-        "span in Jaeger has one back to its lines. Without Loki, failures are counted in `app_errors_total` (below), "
-        "and the lines are on the standard error of each process: `make logs`."
+        "These panels need Loki, which the extended and the Jaeger stack have. In the Jaeger stack a line with a "
+        "`trace_id` has a link to its trace, and a span one back to its lines. Without Loki, failures are counted in "
+        "`app_errors_total` (below), and the lines are on the standard error of each process: `make logs`."
     )
     counted = bars(
         "Failures as the services count them",

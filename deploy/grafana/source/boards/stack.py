@@ -24,9 +24,15 @@ def board() -> Board:
     return made.row("Logs, traces and long-term storage", *_extended())
 
 
+# What is optional counts when it was there within a day, as in the alert.
+UP = own("up", 'job!="optional"')
+OPTIONAL = own("up", 'job="optional"')
+ANSWERS = f"min({UP} or ({OPTIONAL} and max_over_time({OPTIONAL}[1d]) == 1))"
+
+
 def _now() -> Panels:
     return [
-        stat("All targets answer", "1 when they do.", "none", f"min({own('up')})", alert="TargetMissing"),
+        stat("All targets answer", "1 when they do.", "none", ANSWERS, alert="TargetMissing"),
         stat("Series", "In memory.", "short", f"sum({own('prometheus_tsdb_head_series')})"),
         stat("Samples", "Stored a second.", "cps", rate(own("prometheus_tsdb_head_samples_appended_total"))),
         stat(
