@@ -111,17 +111,18 @@ image up up-extended up-jaeger: export ARENA_BUILD_DATE := $(shell git log -1 --
 image: ## Build the container image of all roles
 	docker build --file deploy/docker/Dockerfile --tag $(IMAGE) --build-arg ARENA_GIT_COMMIT --build-arg ARENA_BUILD_DATE .
 
-.PHONY: up
-up: image ## Run the platform in containers, with Prometheus, Alertmanager and Grafana
-	scripts/up docker-compose.yml
-
-.PHONY: up-extended
-up-extended: image ## The same with exporters, logs (Loki) and long-term metrics (Thanos)
-	scripts/up docker-compose-extended.yml
-
-.PHONY: up-jaeger
-up-jaeger: image ## The same with exporters, logs (Loki) and traces (Jaeger)
-	scripts/up docker-compose-jaeger.yml
+.PHONY: up up-extended up-jaeger
+up: ## Run the platform in containers, with Prometheus, Alertmanager and Grafana
+up: FILE := docker-compose.yml
+up-extended: ## The same with exporters, logs (Loki) and long-term metrics (Thanos)
+up-extended: FILE := docker-compose-extended.yml
+up-jaeger: ## The same with exporters, logs (Loki) and traces (Jaeger)
+up-jaeger: FILE := docker-compose-jaeger.yml
+# The image takes minutes to build, so whether the machine can start it is asked before.
+up up-extended up-jaeger:
+	scripts/check-host $(FILE)
+	$(MAKE) --no-print-directory image
+	scripts/up $(FILE)
 
 .PHONY: down
 down: ## Stop and remove the containers; keeps their data unless VOLUMES=delete

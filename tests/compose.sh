@@ -5,8 +5,9 @@
 #            where Docker has none.
 #   image    it can be built, and is small.
 #   run      base and extended really start, under a project name, ports and secrets of the test's own: all containers
-#            well, `make smoke`, an alert on its way to Alertmanager, what is refused, and nothing left afterwards. A
-#            service whose image is neither here nor to be had is left out, by name.
+#            well, `make smoke`, an alert on its way to Alertmanager, and no start that pages. Then the base in production,
+#            and its door; what is refused; and nothing left afterwards. A service whose image is neither here nor to be
+#            had is left out, by name.
 # Without an argument `config`. Where Docker does not answer, it says that the other two are not tested, and passes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -96,30 +97,81 @@ has_daemon() {
   fi
 }
 
+# .env.example with ports of the test's own, and its own secrets.
+settings() {
+  local port=21000 line
+  while read -r line; do
+    case $line in
+      *_PORT=*) echo "${line%%=*}=$((port++))" ;;
+      SECRETS_FOLDER=*) echo "SECRETS_FOLDER=$scratch/secrets" ;;
+      *) echo "$line" ;;
+    esac
+  done <.env.example
+}
+
+start() { # start FILE: without what cannot be had, which `without` then names
+  local arguments=() service
+  without=$(left_out "$1" | tr '\n' ' ')
+  [[ -z $without ]] || echo "Left out, since their images cannot be had here: $without"
+  scripts/check-host "$1"
+  WITHOUT=$without "${as_somebody[@]}" scripts/up "$1" | tee "$scratch/started"
+  for service in $without; do arguments+=(--without "$service"); done
+  scripts/smoke "${arguments[@]}"
+}
+
+# Watches for a minute: a start is no incident.
+pages_nobody() {
+  local fired='count by (alertname, severity) (count_over_time(ALERTS{alertstate="firing"}[10m]))' answer
+  sleep 60
+  answer=$(curl --fail --silent --get --data-urlencode "query=$fired" "http://$(docker compose port prometheus 9090)/api/v1/query")
+  # The Watchdog always fires: rules are evaluated.
+  if [[ $answer != *'"Watchdog"'* || $answer == *'"critical"'* ]]; then
+    echo "These alerts fired after the start, and should have been the Watchdog and nothing critical: $answer" >&2
+    exit 1
+  fi
+}
+
+# Prometheus and Alertmanager behind TLS and the password that was printed when it was made.
+door_asks() {
+  local password port url
+  password=$(sed -n 's/.*user battlearena, password \([^ ]*\).*/\1/p' "$scratch/started")
+  for port in 9490 9493; do
+    url=https://$(docker compose port door "$port" | sed 's/^0\.0\.0\.0/127.0.0.1/')/-/ready
+    ask() { curl --silent --output /dev/null --write-out '%{http_code}' --cacert "$scratch/secrets/door/certificate.pem" "$@"; }
+    if [[ $(ask "$url") != 401 || $(ask --user "battlearena:$password" "$url") != 200 ]]; then
+      echo "The door at $url should ask for its password, and open with it." >&2
+      exit 1
+    fi
+  done
+}
+
 run() {
   has_daemon || return 0
-  local file without arguments port=21000
-  while IFS='=' read -r name _; do
-    [[ $name != *_PORT ]] || echo "$name=$((port++))"
-  done < <(grep -E '^[A-Z_]+=' .env.example) >"$scratch/env"
-  echo "SECRETS_GROUP=$(id -g)" >>"$scratch/env"
+  local file without as_somebody=()
+  settings >"$scratch/env"
+  # Nobody's group is 0 but root's, and the services have to read what belongs to the group of whoever starts them.
+  [[ $(id -g) -ne 0 ]] || as_somebody=(setpriv --regid=23456 --keep-groups)
   trap 'remove; rm -rf "$scratch"' EXIT
   for file in docker-compose.yml docker-compose-extended.yml; do
     echo "== $file"
-    without=$(left_out "$file" | tr '\n' ' ')
-    [[ -z $without ]] || echo "Left out, since their images cannot be had here: $without"
-    WITHOUT=$without scripts/up "$file"
-    arguments=()
-    for service in $without; do arguments+=(--without "$service"); done
-    scripts/smoke "${arguments[@]}"
+    start "$file"
+    pages_nobody
   done
+
+  echo "== Production, and the door"
+  # As it was made before services refused it.
+  chmod 0444 "$scratch/secrets/database-password"
+  export ARENA_ENV=production ARENA_ALLOW_PLAINTEXT=true COMPOSE_PROFILES=exposed
+  start docker-compose.yml
+  [[ " $without" == *" door "* ]] || door_asks
+  unset ARENA_ENV ARENA_ALLOW_PLAINTEXT COMPOSE_PROFILES
 
   echo "== Refusals"
   refused "is taken" env COMPOSE_PROJECT_NAME=battlearena-other scripts/check-host docker-compose.yml
   refused "anybody could act" env ARENA_AUTH=open BIND_ADDRESS=0.0.0.0 scripts/check-host docker-compose.yml
   # The door asks for a password.
   ARENA_AUTH=open COMPOSE_PROFILES=exposed scripts/check-host docker-compose.yml
-  refused "has no service nobody" env WITHOUT=nobody scripts/up docker-compose.yml
+  refused "has no service nobody" env WITHOUT=nobody "${as_somebody[@]}" scripts/up docker-compose.yml
 
   echo "== make down"
   make --no-print-directory down

@@ -6,7 +6,7 @@ set -euo pipefail
 # The server logs a statement that fails, and these have a password in them.
 export PGOPTIONS='-c log_min_error_statement=panic'
 psql --username "${POSTGRES_USER:-postgres}" --dbname postgres --quiet --no-psqlrc --set ON_ERROR_STOP=1 <<'SQL'
-\set owner_password `cat /run/secrets/database-password`
+\set owner_password `cat /run/secrets/database-owner-password`
 \set monitor_password `cat /run/secrets/database-monitor-password`
 create role battlearena login password :'owner_password';
 create role monitoring login password :'monitor_password' connection limit 5;
