@@ -5,10 +5,11 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tonic::Code;
+use tonic::transport::Channel;
 
 use crate::door::forge::{Forge, claims_of, during, unsigned, with, with_shared_secret};
 use crate::door::member::Member;
-use crate::door::rpc::{self, call, channel, keys_are_known};
+use crate::door::rpc::{self, call, keys_are_known};
 use crate::door::socket::{Heard, Socket};
 use crate::door::{Answer, UNKNOWN, counted};
 use crate::stage::Stage;
@@ -170,13 +171,14 @@ async fn shout(stage: &Stage, path: &str) -> Option<String> {
 }
 
 async fn over_grpc(stage: &Stage, service: &str, method: &str, forge: &Forge, good: &str) {
-    let channel = channel(stage, service);
-    let ask = async |token: &str| {
-        let answer = call(&channel, method, Some(&format!("Bearer {token}"))).await;
+    let channel = rpc::channel(stage, service);
+    let ask_over = async |channel: &Channel, token: &str| {
+        let answer = call(channel, method, Some(&format!("Bearer {token}"))).await;
         answer.err().map_or((Code::Ok, String::new(), String::new()), |status| {
             (status.code(), status.message().to_owned(), format!("{status:?}"))
         })
     };
+    let ask = async |token: &str| ask_over(&channel, token).await;
     for token in [good, &forge.token(&claims_of(good))] {
         let (code, message, _) = ask(token).await;
         assert!([Code::Ok, Code::NotFound, Code::InvalidArgument].contains(&code), "{service}: {message}");
@@ -191,7 +193,8 @@ async fn over_grpc(stage: &Stage, service: &str, method: &str, forge: &Forge, go
     let (code, _, all) = ask(&"x".repeat(HUGE)).await;
     let cut_off = [Code::ResourceExhausted, Code::Unknown, Code::Unavailable, Code::Internal];
     assert!(cut_off.contains(&code), "{service}: {all}");
-    assert_eq!(ask("nonsense").await.0, Code::Unauthenticated, "{service}");
+    let next = rpc::channel(stage, service);
+    assert_eq!(ask_over(&next, "nonsense").await.0, Code::Unauthenticated, "{service}");
 }
 
 async fn over_a_socket(stage: &Stage, forge: &Forge, good: &str) {
