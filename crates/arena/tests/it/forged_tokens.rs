@@ -191,7 +191,8 @@ async fn over_grpc(stage: &Stage, service: &str, method: &str, forge: &Forge, go
     // A megabyte of header ends the connection here (GOAWAY, ENHANCE_YOUR_CALM), whether that is still heard or not; the
     // next one is as good as ever.
     let (code, _, all) = ask(&"x".repeat(HUGE)).await;
-    let cut_off = [Code::ResourceExhausted, Code::Unknown, Code::Unavailable, Code::Internal];
+    let cut_off =
+        [Code::ResourceExhausted, Code::Unknown, Code::Unavailable, Code::Internal, Code::Cancelled];
     assert!(cut_off.contains(&code), "{service}: {all}");
     let next = rpc::channel(stage, service);
     assert_eq!(ask_over(&next, "nonsense").await.0, Code::Unauthenticated, "{service}");
