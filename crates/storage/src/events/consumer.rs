@@ -154,10 +154,7 @@ impl<P: Projection> Consumer<P> {
     /// Only what is worth another try of the same batch later; [`ApplyError::Overtaken`] asks for [`Self::open`].
     pub async fn apply(&mut self, events: &[Event], through: i64) -> Result<(), ApplyError> {
         let fresh = &events[events.partition_point(|event| event.offset <= self.offset)..];
-        if through <= self.offset {
-            return Ok(());
-        }
-        if fresh.is_empty() {
+        if fresh.is_empty() || through <= self.offset {
             return self.move_on(through).await;
         }
         let began = Instant::now();
@@ -248,13 +245,15 @@ impl<P: Projection> Consumer<P> {
     }
 
     async fn move_on(&mut self, through: i64) -> Result<(), ApplyError> {
-        // Skipped events have no effect: it does no harm to see them again after a crash.
-        if self.stored_at.elapsed() >= STORE_IDLE_OFFSET {
+        let through = self.offset.max(through);
+        // Skipped events have no effect: it does no harm to see them again after a crash. What was not stored now is stored
+        // when the log says again where it ends.
+        if self.stored < through && self.stored_at.elapsed() >= STORE_IDLE_OFFSET {
             let connection = self.database.connection().await?;
             self.store(connection.session(), through).await?;
             self.moved_to(through);
         }
-        self.offset = self.offset.max(through);
+        self.offset = through;
         Ok(())
     }
 

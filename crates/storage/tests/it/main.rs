@@ -4,6 +4,7 @@
 
 mod answers;
 mod bounds;
+mod consumer;
 mod migrations;
 mod ownership;
 mod partitions;
